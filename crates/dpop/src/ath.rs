@@ -1,0 +1,37 @@
+//! `ath`: the hash of the access token (RFC 9449 §4.2).
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+
+use crate::jose::encode_base64url;
+
+/// SHA-256 of an access token's ASCII bytes. Also the key under which a token may be cached, so it is computed once.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct Ath([u8; 32]);
+
+impl Ath {
+    /// Hashes `token`.
+    pub fn of(token: &str) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        Self(bytes)
+    }
+
+    /// The 32 bytes of the hash.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Ath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode_base64url(self.0))
+    }
+}
+
+impl fmt::Debug for Ath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ath({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}

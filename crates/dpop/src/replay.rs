@@ -1,0 +1,225 @@
+//! Replay (RFC 9449 §11.1): what a replay store remembers, and the trait that every store implements.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use aws_lc_rs::digest;
+
+use crate::jose::Jkt;
+use crate::time::{NumericDate, Timestamp};
+
+/// What a store remembers of a proof: SHA-256 over a version and the length-prefixed realm, `jkt` and `jti`.
+///
+/// Unkeyed, so that every node and every version of this crate agrees. The realm is the resource identifier at a
+/// resource server and the issuer at an authorization server.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct ReplayKey([u8; 32]);
+
+impl ReplayKey {
+    /// Makes the key for a proof by the key `jkt` with the identifier `jti`, presented within `realm`.
+    pub fn new(realm: &str, jkt: &Jkt, jti: &str) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"countersign replay key 1\0");
+        for part in [realm.as_bytes(), jkt.as_bytes(), jti.as_bytes()] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        Self(digest_bytes(context.finish()))
+    }
+
+    /// Takes the bytes of a key made elsewhere, for tests of stores.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key's 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ReplayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReplayKey({:02x}{:02x}{:02x}{:02x}…)", self.0[0], self.0[1], self.0[2], self.0[3])
+    }
+}
+
+/// Whose share of the store an entry counts against, so that one client cannot fill it. Keys are free to make, so
+/// this is never the `jkt`: at a resource server it stands for (issuer, client), elsewhere for client or source.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct QuotaKey([u8; 16]);
+
+impl QuotaKey {
+    /// Makes the key for a party named by `parts`, for instance issuer and client identifier.
+    pub fn new(parts: &[&str]) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"countersign quota key 1\0");
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let hash = digest_bytes(context.finish());
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash[..16]);
+        Self(short)
+    }
+
+    /// The key's 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// One uninterrupted memory of a replay store: 128 random bits, drawn anew whenever the memory may be incomplete.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct EpochId([u8; 16]);
+
+impl EpochId {
+    /// Takes an epoch's 16 bytes, for instance from a shared store.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The epoch's 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// An epoch with its floor: a proof with `iat` at or before the floor may have been accepted before this epoch
+/// began, so it needs a nonce of this epoch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Epoch {
+    /// Which epoch.
+    pub id: EpochId,
+    /// The last `iat` that the memory before this epoch could have held: the highest time seen when the epoch
+    /// began, plus the furthest a proof may lie ahead.
+    pub floor: Timestamp,
+}
+
+impl Epoch {
+    /// True when a proof of this `iat` may only be taken with a nonce of this epoch.
+    pub fn demands_nonce(&self, iat: NumericDate) -> bool {
+        iat.floor() <= self.floor
+    }
+}
+
+/// What is to be recorded of one proof.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayEntry {
+    /// The proof's identity.
+    pub key: ReplayKey,
+    /// The proof's `iat`, compared with the epoch's floor.
+    pub iat: NumericDate,
+    /// The last second at which the proof is acceptable; the record must outlive it.
+    pub not_after: Timestamp,
+    /// The epoch of the valid nonce that the proof carries, if it carries one.
+    pub nonce_epoch: Option<EpochId>,
+    /// Whose share of the store the entry counts against.
+    pub quota: Option<QuotaKey>,
+}
+
+/// What a store says of an entry it could judge.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Recorded {
+    /// Never seen in this epoch, and remembered from now on.
+    First,
+    /// Seen before. Nothing has changed.
+    Replayed,
+    /// The proof is older than the epoch and carries no nonce of it. Nothing has been recorded.
+    NonceDemanded,
+}
+
+/// Why a store could not judge an entry. Nothing has been recorded; the request must be refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ReplayStoreError {
+    /// The store holds as many live entries as it may.
+    #[error("the replay store is full ({capacity} live entries)")]
+    Full {
+        /// How many entries it may hold.
+        capacity: u64,
+    },
+    /// The entry's party has used up its share.
+    #[error("the client's share of the replay store is used up ({quota} live entries)")]
+    QuotaExhausted {
+        /// How many entries the party may hold.
+        quota: u64,
+    },
+    /// The store did not answer, or not in time.
+    #[error("the replay store does not answer: {reason}")]
+    Unavailable {
+        /// What went wrong, for the log; never a secret.
+        reason: String,
+    },
+}
+
+/// A replay store's answer, at once or later.
+///
+/// A store in memory answers with [`Recording::ready`] and allocates nothing.
+pub enum Recording<'a> {
+    /// The answer is here.
+    Ready(Option<Result<Recorded, ReplayStoreError>>),
+    /// The answer is on its way.
+    Pending(Pin<Box<dyn Future<Output = Result<Recorded, ReplayStoreError>> + Send + 'a>>),
+}
+
+impl<'a> Recording<'a> {
+    /// An answer that is already known.
+    pub fn ready(answer: Result<Recorded, ReplayStoreError>) -> Self {
+        Self::Ready(Some(answer))
+    }
+
+    /// An answer that has to be waited for.
+    pub fn pending(answer: impl Future<Output = Result<Recorded, ReplayStoreError>> + Send + 'a) -> Self {
+        Self::Pending(Box::pin(answer))
+    }
+}
+
+impl fmt::Debug for Recording<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(answer) => f.debug_tuple("Ready").field(answer).finish(),
+            Self::Pending(_) => f.write_str("Pending"),
+        }
+    }
+}
+
+impl Future for Recording<'_> {
+    type Output = Result<Recorded, ReplayStoreError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // A future polled after its end has no answer left; refusing is the safe one.
+            Self::Ready(answer) => Poll::Ready(answer.take().unwrap_or_else(|| {
+                Err(ReplayStoreError::Unavailable { reason: "asked twice for one answer".to_owned() })
+            })),
+            Self::Pending(answer) => answer.as_mut().poll(cx),
+        }
+    }
+}
+
+/// Remembers accepted proofs for as long as they could be accepted again.
+///
+/// The contract, which `countersign_testkit::replay_contract` tests:
+/// * `record` is one atomic insert-if-absent: of any number of concurrent calls with one key, exactly one gets
+///   [`Recorded::First`].
+/// * An entry lives until after its `not_after`, judged by the highest time the store has seen; a live entry is
+///   never dropped to make room: a full store answers [`ReplayStoreError::Full`].
+/// * An entry whose `iat` lies at or before the epoch's floor is refused with [`Recorded::NonceDemanded`] unless
+///   `nonce_epoch` is the current epoch.
+/// * A call that does not answer [`Recorded::First`] leaves nothing behind.
+pub trait ReplayStore: fmt::Debug + Send + Sync {
+    /// The epoch that nonces are to be issued for and proofs are to be compared with at `now`.
+    fn epoch(&self, now: Timestamp) -> Epoch;
+
+    /// Records `entry` unless its key is there.
+    fn record<'a>(&'a self, entry: &'a ReplayEntry, now: Timestamp) -> Recording<'a>;
+}
+
+fn digest_bytes(digest: digest::Digest) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
+}

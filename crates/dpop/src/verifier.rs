@@ -1,0 +1,266 @@
+//! The verifier: one list of checks, two drivers. `check` stops at the first failure; `examine` runs them all.
+
+use crate::ath::Ath;
+use crate::confirm::Confirmation;
+use crate::error::{Rejection, ReplayError};
+use crate::htu::Htu;
+use crate::jose::{Algorithm, Algorithms, Jkt, JwsBuffer};
+use crate::nonce::{NonceAge, NonceIssuer, NoncePolicy};
+use crate::replay::{Epoch, EpochId, QuotaKey, Recorded, ReplayEntry, ReplayKey, ReplayStore};
+use crate::time::{NumericDate, Timestamp, Window};
+
+/// The request that a proof has to be for, as the server knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpectedRequest<'a> {
+    /// The method exactly as received.
+    pub method: &'a str,
+    /// The request's URI by the configured public origin.
+    pub htu: &'a Htu,
+    /// The hash of the access token presented, `None` where there is none (at the authorization server).
+    pub ath: Option<&'a Ath>,
+}
+
+/// Checks proofs for one realm.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    realm: String,
+    algorithms: Algorithms,
+    window: Window,
+    nonce_policy: NoncePolicy,
+    nonce_issuer: NonceIssuer,
+}
+
+impl Verifier {
+    /// A verifier for `realm` (the resource identifier, or the issuer at an authorization server) with the window
+    /// `rfc`, all algorithms, and nonces asked for only where the replay memory does not reach.
+    pub fn new(realm: impl Into<String>, nonce_key: crate::nonce::NonceKey) -> Self {
+        let realm = realm.into();
+        Self {
+            nonce_issuer: NonceIssuer::new(realm.clone(), nonce_key),
+            realm,
+            algorithms: Algorithms::all(),
+            window: Window::RFC,
+            nonce_policy: NoncePolicy::Optional,
+        }
+    }
+
+    /// Accepts these algorithms only.
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: Algorithms) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    /// Uses another window.
+    #[must_use]
+    pub fn with_window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Uses another nonce policy.
+    #[must_use]
+    pub fn with_nonce_policy(mut self, policy: NoncePolicy) -> Self {
+        self.nonce_policy = policy;
+        self
+    }
+
+    /// Uses another nonce issuer, for instance one with a ring of keys.
+    #[must_use]
+    pub fn with_nonce_issuer(mut self, issuer: NonceIssuer) -> Self {
+        self.nonce_issuer = issuer;
+        self
+    }
+
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The accepted algorithms.
+    pub const fn algorithms(&self) -> &Algorithms {
+        &self.algorithms
+    }
+
+    /// The window.
+    pub const fn window(&self) -> Window {
+        self.window
+    }
+
+    /// The nonce policy.
+    pub const fn nonce_policy(&self) -> NoncePolicy {
+        self.nonce_policy
+    }
+
+    /// A fresh nonce for an answer.
+    pub fn issue_nonce(&self, epoch: &EpochId, now: Timestamp) -> String {
+        self.nonce_issuer.issue(epoch, now)
+    }
+
+    /// Runs the checks of RFC 9449 §4.3 that need nothing but the proof and the request, in the order size,
+    /// segments, base64url, JSON, `typ`, `alg`, `crit`, `jwk`, time, `htm`, `htu`, `ath`, nonce, signature. Pure: a
+    /// refused proof leaves nothing behind.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn check(
+        &self,
+        proof: &str,
+        request: &ExpectedRequest<'_>,
+        epoch: &Epoch,
+        now: Timestamp,
+    ) -> Result<CheckedProof, Rejection> {
+        self.check_in(proof, request, epoch, now, &mut JwsBuffer::new())
+    }
+
+    /// [`Verifier::check`] with a buffer that is used again from call to call.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn check_in(
+        &self,
+        proof: &str,
+        request: &ExpectedRequest<'_>,
+        epoch: &Epoch,
+        now: Timestamp,
+        buffer: &mut JwsBuffer,
+    ) -> Result<CheckedProof, Rejection> {
+        let _ = (proof, request, epoch, now, buffer);
+        todo!("verifier")
+    }
+}
+
+/// A proof that passed every pure check, its signature included. Not yet bound to a token, not yet recorded.
+#[derive(Clone, Debug)]
+pub struct CheckedProof {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) jkt: Jkt,
+    pub(crate) iat: NumericDate,
+    pub(crate) not_after: Timestamp,
+    pub(crate) replay_key: ReplayKey,
+    pub(crate) nonce: Option<(NonceAge, EpochId)>,
+}
+
+impl CheckedProof {
+    /// The algorithm of its signature.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The thumbprint of its key.
+    pub const fn jkt(&self) -> &Jkt {
+        &self.jkt
+    }
+
+    /// When it was made, by the client's clock.
+    pub const fn iat(&self) -> NumericDate {
+        self.iat
+    }
+
+    /// How old its nonce is, if it carries one.
+    pub fn nonce_age(&self) -> Option<NonceAge> {
+        self.nonce.map(|(age, _)| age)
+    }
+
+    /// What a replay store is to record, counted against `quota`.
+    pub fn replay_entry(&self, quota: Option<QuotaKey>) -> ReplayEntry {
+        ReplayEntry {
+            key: self.replay_key,
+            iat: self.iat,
+            not_after: self.not_after,
+            nonce_epoch: self.nonce.map(|(_, epoch)| epoch),
+            quota,
+        }
+    }
+
+    /// Authorization server: takes what the storage transaction said of [`CheckedProof::replay_entry`].
+    ///
+    /// # Errors
+    /// [`ReplayError::Replayed`], or [`crate::error::NonceError::EpochDemandsNonce`].
+    pub fn accept(self, recorded: Recorded) -> Result<VerifiedProof, Rejection> {
+        judge(recorded)?;
+        Ok(VerifiedProof { proof: self })
+    }
+
+    /// Resource server: confirms that the access token is bound to this proof's key.
+    ///
+    /// # Errors
+    /// See [`crate::error::ConfirmationError`].
+    pub fn confirm(self, confirmation: &Confirmation) -> Result<BoundProof, Rejection> {
+        confirmation.confirm(&self.jkt)?;
+        Ok(BoundProof { proof: self })
+    }
+}
+
+/// A checked proof whose key is the one that the access token is bound to. Not yet recorded.
+#[derive(Clone, Debug)]
+pub struct BoundProof {
+    proof: CheckedProof,
+}
+
+impl BoundProof {
+    /// The proof.
+    pub const fn proof(&self) -> &CheckedProof {
+        &self.proof
+    }
+
+    /// Records the proof, the last step before the request may be served.
+    ///
+    /// # Errors
+    /// Replayed, a nonce demanded by a new epoch, or a store that cannot judge.
+    pub async fn record(
+        self,
+        store: &dyn ReplayStore,
+        quota: Option<QuotaKey>,
+        now: Timestamp,
+    ) -> Result<ConfirmedRequest, Rejection> {
+        let entry = self.proof.replay_entry(quota);
+        let recorded = store.record(&entry, now).await.map_err(ReplayError::from)?;
+        judge(recorded)?;
+        Ok(ConfirmedRequest { proof: self.proof })
+    }
+}
+
+/// Authorization server: a checked proof that was recorded as never seen before.
+#[derive(Clone, Debug)]
+pub struct VerifiedProof {
+    proof: CheckedProof,
+}
+
+impl VerifiedProof {
+    /// The proof.
+    pub const fn proof(&self) -> &CheckedProof {
+        &self.proof
+    }
+
+    /// The key that tokens are to be bound to.
+    pub const fn jkt(&self) -> &Jkt {
+        self.proof.jkt()
+    }
+}
+
+/// Resource server: token and proof belong together and the proof was recorded as never seen before.
+#[derive(Clone, Debug)]
+pub struct ConfirmedRequest {
+    proof: CheckedProof,
+}
+
+impl ConfirmedRequest {
+    /// The proof.
+    pub const fn proof(&self) -> &CheckedProof {
+        &self.proof
+    }
+
+    /// The key that signed the request.
+    pub const fn jkt(&self) -> &Jkt {
+        self.proof.jkt()
+    }
+}
+
+fn judge(recorded: Recorded) -> Result<(), Rejection> {
+    match recorded {
+        Recorded::First => Ok(()),
+        Recorded::Replayed => Err(ReplayError::Replayed.into()),
+        Recorded::NonceDemanded => Err(crate::error::NonceError::EpochDemandsNonce.into()),
+    }
+}
