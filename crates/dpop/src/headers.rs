@@ -1,6 +1,7 @@
 //! The header fields that carry token, proof and nonce (RFC 9449 §4.1, §7.1, §8.1).
 
-use http::{HeaderMap, HeaderName};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::CredentialsError;
 
@@ -46,15 +47,110 @@ impl std::fmt::Debug for Credentials<'_> {
 /// [`CredentialsError::ProofRepeated`] for a second field, whatever it holds; [`CredentialsError::ProofNotText`] for
 /// anything but visible ASCII without commas, surrounding blanks aside.
 pub fn read_proof(headers: &HeaderMap) -> Result<Option<&str>, CredentialsError> {
-    let _ = headers;
-    todo!("headers")
+    let Some(field) = only_field(headers, &DPOP).map_err(|Repeated| CredentialsError::ProofRepeated)? else {
+        return Ok(None);
+    };
+    let proof = trim_blanks(field.as_bytes());
+    // A comma joins fields (RFC 9110 §5.3), so a value that holds one may have been two fields on its way here.
+    if proof.is_empty() || !proof.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',') {
+        return Err(CredentialsError::ProofNotText);
+    }
+    std::str::from_utf8(proof).map(Some).map_err(|_| CredentialsError::ProofNotText)
 }
 
 /// Reads token and proof of a request to a resource.
 ///
+/// The scheme is read in any letter case and followed by one or more spaces, as `1*SP` of RFC 9110 §11.4 has it; a
+/// tab is no space. The token is `token68` and nothing follows it. Without a token of ours a proof is not looked at.
+///
 /// # Errors
 /// See [`CredentialsError`].
 pub fn read_credentials(headers: &HeaderMap) -> Result<Credentials<'_>, CredentialsError> {
-    let _ = headers;
-    todo!("headers")
+    let field = only_field(headers, &AUTHORIZATION).map_err(|Repeated| CredentialsError::AuthorizationRepeated)?;
+    let Some(field) = field else {
+        return Ok(Credentials::None);
+    };
+    let value = trim_blanks(field.as_bytes());
+    let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
+    if scheme.eq_ignore_ascii_case(b"DPoP") {
+        let token = read_token68(rest)?;
+        let proof = read_proof(headers)?.ok_or(CredentialsError::ProofMissing)?;
+        Ok(Credentials::Dpop { token, proof })
+    } else if scheme.eq_ignore_ascii_case(b"Bearer") {
+        Ok(Credentials::Bearer { token: read_token68(rest)?, proof: read_proof(headers)? })
+    } else {
+        Ok(Credentials::None)
+    }
+}
+
+/// Reads the nonce that a server gives for the next proof (RFC 9449 §8.1): `None` when there is no `DPoP-Nonce`
+/// field.
+///
+/// # Errors
+/// [`NonceFieldError`] for a second field, and for a value that no nonce has or that is longer than
+/// [`MAX_NONCE_LENGTH`].
+pub fn read_nonce(headers: &HeaderMap) -> Result<Option<&str>, NonceFieldError> {
+    let Some(field) = only_field(headers, &DPOP_NONCE).map_err(|Repeated| NonceFieldError::Repeated)? else {
+        return Ok(None);
+    };
+    let nonce = trim_blanks(field.as_bytes());
+    let is_nqchar = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"' && *byte != b'\\';
+    if nonce.is_empty() || nonce.len() > MAX_NONCE_LENGTH || !nonce.iter().all(is_nqchar) {
+        return Err(NonceFieldError::NotANonce);
+    }
+    std::str::from_utf8(nonce).map(Some).map_err(|_| NonceFieldError::NotANonce)
+}
+
+/// The longest nonce that a client takes from a server, in bytes.
+pub const MAX_NONCE_LENGTH: usize = 1_024;
+
+/// What is wrong with the `DPoP-Nonce` field of an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NonceFieldError {
+    /// Empty, too long, or with a character outside `NQCHAR` (RFC 9449 §8.1).
+    #[error("the DPoP-Nonce field does not hold a nonce")]
+    NotANonce,
+    /// More than one field.
+    #[error("more than one DPoP-Nonce field")]
+    Repeated,
+}
+
+struct Repeated;
+
+fn only_field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Repeated> {
+    let mut fields = headers.get_all(name).iter();
+    let first = fields.next();
+    if fields.next().is_some() { Err(Repeated) } else { Ok(first) }
+}
+
+fn read_token68(after_scheme: &[u8]) -> Result<&str, CredentialsError> {
+    let token = after_scheme.trim_ascii_start();
+    let blanks = &after_scheme[..after_scheme.len() - token.len()];
+    if blanks.is_empty() || blanks.iter().any(|byte| *byte != b' ') || !is_token68(token) {
+        return Err(CredentialsError::TokenMalformed);
+    }
+    std::str::from_utf8(token).map_err(|_| CredentialsError::TokenMalformed)
+}
+
+/// `token68` of RFC 9110 §11.2.
+pub(crate) fn is_token68(text: &[u8]) -> bool {
+    let unpadded = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    unpadded > 0 && text[..unpadded].iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+}
+
+/// `tchar` of RFC 9110 §5.6.2.
+pub(crate) const fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+/// Without the optional white space of RFC 9110 §5.6.3 around it.
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }

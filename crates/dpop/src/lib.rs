@@ -5,6 +5,7 @@
 
 mod ath;
 mod challenge;
+mod checks;
 mod confirm;
 pub mod error;
 pub mod headers;

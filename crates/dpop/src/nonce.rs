@@ -1,8 +1,13 @@
 //! Server-provided nonces (RFC 9449 §8, §9): stateless, unforgeable, bound to realm and epoch.
 
 use std::fmt;
+use std::ops::Range;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
 
 use crate::error::NonceError;
+use crate::jose::{decode_base64url, encode_base64url};
 use crate::replay::EpochId;
 use crate::time::Timestamp;
 
@@ -62,10 +67,14 @@ pub enum NonceAge {
 }
 
 /// Issues and checks nonces of one realm by a ring of keys: the first signs, all verify.
+///
+/// A nonce is 40 characters of base64url: version, key identifier, time of issue and a MAC over these, the realm and
+/// the epoch. Nothing is remembered; a nonce may be used until it is too old.
 #[derive(Clone)]
 pub struct NonceIssuer {
     realm: String,
-    keys: Vec<NonceKey>,
+    first: RingKey,
+    older: Vec<RingKey>,
 }
 
 impl NonceIssuer {
@@ -75,21 +84,28 @@ impl NonceIssuer {
     pub const RENEW_AFTER: i64 = 60;
 
     /// Issues for `realm` (resource identifier or issuer) with `first`.
+    #[expect(clippy::needless_pass_by_value, reason = "the secret is wiped as soon as the keys are derived")]
     pub fn new(realm: impl Into<String>, first: NonceKey) -> Self {
-        Self { realm: realm.into(), keys: vec![first] }
+        Self { realm: realm.into(), first: RingKey::derive(&first), older: Vec::new() }
     }
 
     /// Also takes nonces signed by `older`, for key rotation.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the secret is wiped as soon as the keys are derived")]
     pub fn with_older_key(mut self, older: NonceKey) -> Self {
-        self.keys.push(older);
+        self.older.push(RingKey::derive(&older));
         self
     }
 
     /// Issues the nonce of this second for `epoch`: at most 64 characters of the base64url alphabet.
     pub fn issue(&self, epoch: &EpochId, now: Timestamp) -> String {
-        let _ = (epoch, now);
-        todo!("nonce")
+        let mut bytes = [0; NONCE_LENGTH];
+        bytes[0] = VERSION;
+        bytes[KEY_ID].copy_from_slice(&self.first.id);
+        bytes[ISSUED].copy_from_slice(&now.seconds().to_be_bytes());
+        let mac = self.first.mac(&self.realm, epoch, &bytes[..MAC.start]);
+        bytes[MAC].copy_from_slice(&mac.as_ref()[..MAC.end - MAC.start]);
+        encode_base64url(bytes)
     }
 
     /// Checks a nonce against realm, `epoch` and age, in constant time where it compares secrets.
@@ -97,13 +113,85 @@ impl NonceIssuer {
     /// # Errors
     /// [`NonceError::Unknown`] or [`NonceError::Expired`].
     pub fn check(&self, nonce: &str, epoch: &EpochId, now: Timestamp) -> Result<NonceAge, NonceError> {
-        let _ = (nonce, epoch, now);
-        todo!("nonce")
+        let bytes = decode(nonce).ok_or(NonceError::Unknown)?;
+        let is_made_by = |key: &RingKey| key.id == bytes[KEY_ID] && key.has_made(&bytes, &self.realm, epoch);
+        if !std::iter::once(&self.first).chain(&self.older).any(is_made_by) {
+            return Err(NonceError::Unknown);
+        }
+        let mut issued = [0; 8];
+        issued.copy_from_slice(&bytes[ISSUED]);
+        age_class(now.since(Timestamp::from_seconds(i64::from_be_bytes(issued))))
     }
 }
 
 impl fmt::Debug for NonceIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NonceIssuer").field("realm", &self.realm).field("keys", &self.keys.len()).finish()
+        f.debug_struct("NonceIssuer")
+            .field("realm", &self.realm)
+            .field("older", &self.older.len())
+            .finish_non_exhaustive()
+    }
+}
+
+const VERSION: u8 = 1;
+const KEY_ID: Range<usize> = 1..4;
+const ISSUED: Range<usize> = 4..12;
+const MAC: Range<usize> = 12..30;
+/// A multiple of three, so that base64url has no stray bits and every nonce one spelling.
+const NONCE_LENGTH: usize = 30;
+const NONCE_TEXT_LENGTH: usize = NONCE_LENGTH / 3 * 4;
+/// Seconds that the clocks of nodes which share a key may differ.
+const CLOCK_DIFFERENCE: i64 = 5;
+
+/// What is derived from a [`NonceKey`], once: the MAC key, and an identifier that says nothing about it.
+#[derive(Clone)]
+struct RingKey {
+    id: [u8; 3],
+    mac: hmac::Key,
+}
+
+impl RingKey {
+    fn derive(key: &NonceKey) -> Self {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, key.secret.as_slice());
+        let mut id = [0; 3];
+        id.copy_from_slice(&hmac::sign(&root, b"countersign nonce key id 1").as_ref()[..3]);
+        let mac = hmac::sign(&root, b"countersign nonce mac key 1");
+        Self { id, mac: hmac::Key::new(hmac::HMAC_SHA256, mac.as_ref()) }
+    }
+
+    fn mac(&self, realm: &str, epoch: &EpochId, head: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.mac);
+        context.update(&(realm.len() as u64).to_be_bytes());
+        context.update(realm.as_bytes());
+        context.update(epoch.as_bytes());
+        context.update(head);
+        context.sign()
+    }
+
+    fn has_made(&self, nonce: &[u8; NONCE_LENGTH], realm: &str, epoch: &EpochId) -> bool {
+        let mac = self.mac(realm, epoch, &nonce[..MAC.start]);
+        verify_slices_are_equal(&mac.as_ref()[..MAC.end - MAC.start], &nonce[MAC]).is_ok()
+    }
+}
+
+/// The bytes of a nonce of our form. A text of any other length is refused before anything is decoded.
+fn decode(nonce: &str) -> Option<[u8; NONCE_LENGTH]> {
+    if nonce.len() != NONCE_TEXT_LENGTH {
+        return None;
+    }
+    let bytes: [u8; NONCE_LENGTH] = decode_base64url(nonce).ok()?.try_into().ok()?;
+    (bytes[0] == VERSION).then_some(bytes)
+}
+
+/// `age` in seconds. A nonce from the future is none of ours, or our clock went back: a fresh one helps in both cases.
+const fn age_class(age: i64) -> Result<NonceAge, NonceError> {
+    if age < -CLOCK_DIFFERENCE {
+        Err(NonceError::Unknown)
+    } else if age > NonceIssuer::LIFETIME {
+        Err(NonceError::Expired { age, lifetime: NonceIssuer::LIFETIME })
+    } else if age >= NonceIssuer::RENEW_AFTER {
+        Ok(NonceAge::Ageing)
+    } else {
+        Ok(NonceAge::Fresh)
     }
 }

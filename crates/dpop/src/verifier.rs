@@ -1,11 +1,13 @@
 //! The verifier: one list of checks, two drivers. `check` stops at the first failure; `examine` runs them all.
 
 use crate::ath::Ath;
+use crate::checks;
 use crate::confirm::Confirmation;
-use crate::error::{Rejection, ReplayError};
+use crate::error::{NonceError, ProofError, Rejection, ReplayError};
 use crate::htu::Htu;
 use crate::jose::{Algorithm, Algorithms, Jkt, JwsBuffer};
-use crate::nonce::{NonceAge, NonceIssuer, NoncePolicy};
+use crate::nonce::{NonceAge, NonceIssuer, NonceKey, NoncePolicy};
+use crate::proof::Proof;
 use crate::replay::{Epoch, EpochId, QuotaKey, Recorded, ReplayEntry, ReplayKey, ReplayStore};
 use crate::time::{NumericDate, Timestamp, Window};
 
@@ -33,7 +35,7 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier for `realm` (the resource identifier, or the issuer at an authorization server) with the window
     /// `rfc`, all algorithms, and nonces asked for only where the replay memory does not reach.
-    pub fn new(realm: impl Into<String>, nonce_key: crate::nonce::NonceKey) -> Self {
+    pub fn new(realm: impl Into<String>, nonce_key: NonceKey) -> Self {
         let realm = realm.into();
         Self {
             nonce_issuer: NonceIssuer::new(realm.clone(), nonce_key),
@@ -125,8 +127,23 @@ impl Verifier {
         now: Timestamp,
         buffer: &mut JwsBuffer,
     ) -> Result<CheckedProof, Rejection> {
-        let _ = (proof, request, epoch, now, buffer);
-        todo!("verifier")
+        let proof = Proof::parse(proof, buffer, &self.algorithms)?;
+        let claims = &proof.claims;
+        checks::check_time(claims, self.window, now)?;
+        checks::check_htm(claims, request.method)?;
+        checks::check_htu(claims, request.htu)?;
+        checks::check_ath(claims, request.ath)?;
+        let nonce = checks::check_nonce(claims, self.nonce_policy, &self.nonce_issuer, epoch, now)?;
+        checks::check_signature(&proof, &self.algorithms)?;
+        Ok(CheckedProof {
+            algorithm: proof.algorithm,
+            jkt: proof.jkt,
+            iat: claims.iat,
+            not_after: self.window.not_after(claims.iat),
+            replay_key: ReplayKey::new(&self.realm, &proof.jkt, &claims.jti),
+            nonce_policy: self.nonce_policy,
+            nonce,
+        })
     }
 }
 
@@ -138,6 +155,7 @@ pub struct CheckedProof {
     pub(crate) iat: NumericDate,
     pub(crate) not_after: Timestamp,
     pub(crate) replay_key: ReplayKey,
+    pub(crate) nonce_policy: NoncePolicy,
     pub(crate) nonce: Option<(NonceAge, EpochId)>,
 }
 
@@ -176,9 +194,10 @@ impl CheckedProof {
     /// Authorization server: takes what the storage transaction said of [`CheckedProof::replay_entry`].
     ///
     /// # Errors
-    /// [`ReplayError::Replayed`], or [`crate::error::NonceError::EpochDemandsNonce`].
+    /// [`ReplayError::Replayed`]; [`NonceError::EpochDemandsNonce`], or [`ProofError::BeforeEpoch`] where nonces are
+    /// switched off.
     pub fn accept(self, recorded: Recorded) -> Result<VerifiedProof, Rejection> {
-        judge(recorded)?;
+        self.judge(recorded)?;
         Ok(VerifiedProof { proof: self })
     }
 
@@ -189,6 +208,18 @@ impl CheckedProof {
     pub fn confirm(self, confirmation: &Confirmation) -> Result<BoundProof, Rejection> {
         confirmation.confirm(&self.jkt)?;
         Ok(BoundProof { proof: self })
+    }
+
+    fn judge(&self, recorded: Recorded) -> Result<(), Rejection> {
+        match (recorded, self.nonce_policy) {
+            (Recorded::First, _) => Ok(()),
+            (Recorded::Replayed, _) => Err(ReplayError::Replayed.into()),
+            // The epoch began between check and record; a nonce helps only where one is looked at.
+            (Recorded::NonceDemanded, NoncePolicy::Never) => Err(ProofError::BeforeEpoch.into()),
+            (Recorded::NonceDemanded, NoncePolicy::Optional | NoncePolicy::Required) => {
+                Err(NonceError::EpochDemandsNonce.into())
+            }
+        }
     }
 }
 
@@ -216,7 +247,7 @@ impl BoundProof {
     ) -> Result<ConfirmedRequest, Rejection> {
         let entry = self.proof.replay_entry(quota);
         let recorded = store.record(&entry, now).await.map_err(ReplayError::from)?;
-        judge(recorded)?;
+        self.proof.judge(recorded)?;
         Ok(ConfirmedRequest { proof: self.proof })
     }
 }
@@ -254,13 +285,5 @@ impl ConfirmedRequest {
     /// The key that signed the request.
     pub const fn jkt(&self) -> &Jkt {
         self.proof.jkt()
-    }
-}
-
-fn judge(recorded: Recorded) -> Result<(), Rejection> {
-    match recorded {
-        Recorded::First => Ok(()),
-        Recorded::Replayed => Err(ReplayError::Replayed.into()),
-        Recorded::NonceDemanded => Err(crate::error::NonceError::EpochDemandsNonce.into()),
     }
 }

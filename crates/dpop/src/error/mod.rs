@@ -7,10 +7,12 @@ mod confirmation;
 mod credentials;
 mod key;
 mod malformed;
+mod mapping;
 mod nonce;
 mod policy;
 mod proof;
 mod replay;
+mod shorten;
 mod token;
 
 pub use self::code::ErrorCode;
@@ -22,6 +24,7 @@ pub use self::nonce::NonceError;
 pub use self::policy::PolicyError;
 pub use self::proof::ProofError;
 pub use self::replay::ReplayError;
+pub(crate) use self::shorten::shorten;
 pub use self::token::TokenError;
 
 /// Who has to act for the next request to succeed.

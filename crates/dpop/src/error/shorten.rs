@@ -1,0 +1,35 @@
+/// The most characters of a value from the wire that are kept as evidence.
+const LIMIT: usize = 256;
+
+/// Makes a value from the wire fit for logs: at most 256 characters, those that could steer a terminal or start a
+/// new line replaced.
+pub(crate) fn shorten(text: &str) -> String {
+    let mut short: String =
+        text.chars().take(LIMIT).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '\u{fffd}' }).collect();
+    if text.chars().nth(LIMIT).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn keeps_plain_text() {
+        assert_eq!(shorten("https://api.example/a b"), "https://api.example/a b");
+    }
+
+    #[test]
+    fn replaces_what_could_steer_a_terminal() {
+        assert_eq!(shorten("a\u{1b}[2J\r\nb\u{202e}c"), "a\u{fffd}[2J\u{fffd}\u{fffd}b\u{fffd}c");
+    }
+
+    #[test]
+    fn cuts_after_the_limit() {
+        let short = shorten(&"x".repeat(1_000));
+        assert_eq!(short.chars().count(), 257);
+        assert!(short.ends_with('…'));
+    }
+}
