@@ -1,5 +1,8 @@
 //! Server-provided nonces (RFC 9449 §8, §9): stateless, unforgeable, bound to realm and epoch.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::ops::Range;
 

@@ -4,6 +4,9 @@
 //! Each is pure and asks nothing of the others, so that `Verifier::check` can stop at the first that fails and
 //! `examine` can run them all.
 
+#[cfg(test)]
+mod tests;
+
 use crate::ath::Ath;
 use crate::error::{NonceError, ProofError, Rejection, shorten};
 use crate::htu::Htu;

@@ -1,5 +1,8 @@
 //! The header fields that carry token, proof and nonce (RFC 9449 §4.1, §7.1, §8.1).
 
+#[cfg(test)]
+mod tests;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -1,5 +1,8 @@
 //! What a token is bound to (RFC 7800 §3, RFC 9449 §6.1).
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::Value;
 
 use crate::error::{ConfirmationError, shorten};
