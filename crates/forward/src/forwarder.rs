@@ -1,0 +1,324 @@
+use std::fmt;
+use std::io::ErrorKind;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, VIA};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use hyper::upgrade::OnUpgrade;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use tokio::time::sleep_until;
+
+use crate::answer::AnswerBody;
+use crate::error::{BoxError, ForwardError, causes, is_caused_by};
+use crate::fields::{asks_for_websocket, remove_hop_by_hop, set_websocket, takes_trailers, transfer_coding_is_known};
+use crate::limits::ForwardLimits;
+use crate::request_body::{Progress, RequestBody};
+use crate::tls::{TlsError, client_tls, trusting_nobody};
+use crate::tunnel::Tunnels;
+use crate::upstream::Upstream;
+use crate::x_forwarded::{Arrival, ForwardedFields};
+
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
+
+/// Sends requests to one upstream over a pool of connections, HTTP/1.1 or, where TLS agrees on it, HTTP/2. Cheap to
+/// clone; clones share the pool.
+#[derive(Clone)]
+pub struct Forwarder {
+    client: Client<HttpsConnector<HttpConnector>, RequestBody>,
+    tls: ClientConfig,
+    upstream: Upstream,
+    limits: ForwardLimits,
+    host: UpstreamHost,
+    forwarded: ForwardedFields,
+    via: Option<HeaderValue>,
+    tunnels: Tunnels,
+}
+
+/// What the `Host` field to the upstream says. Never what the client sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum UpstreamHost {
+    /// The upstream's own authority, from its URL.
+    #[default]
+    Upstream,
+    /// The public authority, from [`Arrival::authority`]; the upstream's own where there is none. Connections are
+    /// HTTP/1.1 then: over HTTP/2 the URL's authority would stand beside it and contradict it.
+    Public,
+}
+
+/// What goes along with one request.
+#[derive(Clone, Debug)]
+pub struct Handover<'a> {
+    /// How the request came in, for `X-Forwarded-*`.
+    pub arrival: Option<Arrival<'a>>,
+    /// Fields that are set last, so that no `Connection` field of the client can take them off again.
+    pub set: HeaderMap,
+    /// Fields that a client cannot send as a trailer either.
+    pub is_reserved: fn(&HeaderName) -> bool,
+    /// How long a WebSocket may stay open; `None` for as long as both sides like.
+    pub tunnel_lifetime: Option<Duration>,
+}
+
+impl Default for Handover<'_> {
+    fn default() -> Self {
+        Self { arrival: None, set: HeaderMap::new(), is_reserved: |_| false, tunnel_lifetime: None }
+    }
+}
+
+impl Forwarder {
+    /// A forwarder to `upstream`. For `https` it trusts what the operating system trusts.
+    ///
+    /// # Errors
+    /// [`TlsError`] when the upstream needs TLS and the system has no certificates to trust.
+    pub fn new(upstream: Upstream, limits: ForwardLimits) -> Result<Self, TlsError> {
+        let tls = if upstream.is_tls() { client_tls()? } else { trusting_nobody()? };
+        Ok(Self::with_tls(upstream, tls, limits))
+    }
+
+    /// A forwarder to `upstream` that uses `tls`, in which no application protocols are set, for `https`.
+    pub fn with_tls(upstream: Upstream, tls: ClientConfig, limits: ForwardLimits) -> Self {
+        let host = UpstreamHost::default();
+        Self {
+            client: client(tls.clone(), host, &limits),
+            tls,
+            upstream,
+            limits,
+            host,
+            forwarded: ForwardedFields::default(),
+            via: None,
+            tunnels: Tunnels::default(),
+        }
+    }
+
+    /// Sends another `Host`.
+    #[must_use]
+    pub fn with_host(mut self, host: UpstreamHost) -> Self {
+        self.client = client(self.tls.clone(), host, &self.limits);
+        self.host = host;
+        self
+    }
+
+    /// Does otherwise with `X-Forwarded-*`.
+    #[must_use]
+    pub fn with_forwarded_fields(mut self, forwarded: ForwardedFields) -> Self {
+        self.forwarded = forwarded;
+        self
+    }
+
+    /// Adds itself to `Via` in requests under this name (RFC 9110 §7.6.3), which has to be a token.
+    #[must_use]
+    pub fn with_via(mut self, name: &'static str) -> Self {
+        self.via = HeaderValue::from_str(&format!("1.1 {name}")).ok();
+        self
+    }
+
+    /// The upstream.
+    pub const fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Sends `request` to the upstream and waits for the answer's header; both bodies stream. Dropping the future, or
+    /// the answer, ends the exchange with the upstream.
+    ///
+    /// # Errors
+    /// See [`ForwardError`]; nothing has been answered then.
+    pub async fn forward<B>(
+        &self,
+        mut request: Request<B>,
+        handover: Handover<'_>,
+    ) -> Result<Response<AnswerBody>, ForwardError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let client_side = take_websocket(&mut request);
+        let (mut parts, body) = request.into_parts();
+        let body = RequestBody::new(body, self.limits.request_body_idle, handover.is_reserved);
+        self.readdress(&mut parts, &handover, client_side.is_some())?;
+        frame(&mut parts, &body);
+        let progress = body.progress();
+        let request = self.client.request(Request::from_parts(parts, body));
+        let answer = self.in_time(request, &progress).await?;
+        self.pass_back(answer, client_side, handover.tunnel_lifetime)
+    }
+
+    /// Ends all tunnels. Requests under way are not touched: they end with their futures.
+    pub async fn close(&self) {
+        self.tunnels.close().await;
+    }
+
+    fn readdress(&self, parts: &mut Parts, handover: &Handover<'_>, is_websocket: bool) -> Result<(), ForwardError> {
+        if parts.method == Method::CONNECT {
+            return Err(ForwardError::ConnectMethod);
+        }
+        if !transfer_coding_is_known(&parts.headers) {
+            return Err(ForwardError::TransferCoding);
+        }
+        parts.uri = self.upstream.target(&parts.uri).ok_or(ForwardError::BadTarget)?;
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        let headers = &mut parts.headers;
+        let takes_trailers = takes_trailers(headers);
+        remove_hop_by_hop(headers);
+        // The client's expectation is met here, when the upstream's connection first asks for the body.
+        headers.remove(EXPECT);
+        self.forwarded.apply(headers, handover.arrival.as_ref());
+        self.set_own_fields(headers, handover.arrival.as_ref());
+        if is_websocket {
+            set_websocket(headers);
+        } else if takes_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        for (name, value) in &handover.set {
+            headers.insert(name, value.clone());
+        }
+        Ok(())
+    }
+
+    fn set_own_fields(&self, headers: &mut HeaderMap, arrival: Option<&Arrival<'_>>) {
+        let public = arrival.and_then(|arrival| HeaderValue::from_str(arrival.authority).ok());
+        let host = match self.host {
+            UpstreamHost::Public if public.is_some() => public,
+            UpstreamHost::Public | UpstreamHost::Upstream => self.upstream.host_field(),
+        };
+        headers.remove(HOST);
+        if let Some(host) = host {
+            headers.insert(HOST, host);
+        }
+        if let Some(via) = &self.via {
+            headers.append(VIA, via.clone());
+        }
+    }
+
+    /// Waits for the answer's header, as long as the upstream's time is not up.
+    async fn in_time(
+        &self,
+        answer: impl Future<Output = Result<Response<Incoming>, ClientError>>,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, ForwardError> {
+        let mut answer = pin!(answer);
+        let limit = self.limits.first_byte;
+        loop {
+            // While the client has to act there is no deadline, but its end has to be looked for again later.
+            let deadline = progress.upstream_deadline(limit);
+            let wake = deadline.unwrap_or_else(|| tokio::time::Instant::now() + limit);
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer.map_err(|error| self.explain(&error, progress)),
+                () = sleep_until(wake) => {
+                    if deadline.is_some() && progress.upstream_deadline(limit) == deadline {
+                        return Err(ForwardError::NoAnswer { limit });
+                    }
+                }
+            }
+        }
+    }
+
+    fn explain(&self, error: &ClientError, progress: &Progress) -> ForwardError {
+        if let Some(failure) = progress.failure() {
+            return failure;
+        }
+        let reason = causes(error);
+        match error.is_connect() {
+            true if is_caused_by(error, ErrorKind::TimedOut) => {
+                ForwardError::ConnectTimeout { limit: self.limits.connect }
+            }
+            true => ForwardError::Unreachable { reason },
+            false => ForwardError::BadAnswer { reason },
+        }
+    }
+
+    fn pass_back(
+        &self,
+        mut answer: Response<Incoming>,
+        client_side: Option<OnUpgrade>,
+        tunnel_lifetime: Option<Duration>,
+    ) -> Result<Response<AnswerBody>, ForwardError> {
+        let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let upstream_side = (switches && asks_for_websocket(answer.headers())).then(|| hyper::upgrade::on(&mut answer));
+        let (mut parts, body) = answer.into_parts();
+        remove_hop_by_hop(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        let reason = parts.extensions.remove::<ReasonPhrase>();
+        parts.extensions.clear();
+        if let Some(reason) = reason {
+            parts.extensions.insert(reason);
+        }
+        match (client_side, upstream_side) {
+            (Some(client), Some(upstream)) => {
+                self.tunnels.open(client, upstream, tunnel_lifetime);
+                set_websocket(&mut parts.headers);
+                Ok(Response::from_parts(parts, AnswerBody::empty()))
+            }
+            _ if switches => {
+                Err(ForwardError::BadAnswer { reason: "a change of protocol nobody asked for".to_owned() })
+            }
+            _ => Ok(Response::from_parts(parts, AnswerBody::streaming(body))),
+        }
+    }
+}
+
+impl fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarder")
+            .field("upstream", &self.upstream)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+fn client(
+    tls: ClientConfig,
+    host: UpstreamHost,
+    limits: &ForwardLimits,
+) -> Client<HttpsConnector<HttpConnector>, RequestBody> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(limits.connect));
+    tcp.set_keepalive(Some(KEEP_ALIVE));
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let connector = match host {
+        UpstreamHost::Upstream => connector.enable_all_versions().wrap_connector(tcp),
+        UpstreamHost::Public => connector.enable_http1().wrap_connector(tcp),
+    };
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_idle_timeout(limits.pool_idle)
+        .pool_max_idle_per_host(limits.pool_size)
+        .set_host(false)
+        .build(connector)
+}
+
+/// The client's half of a WebSocket to be, if the request asks for one. It only can over HTTP/1.1.
+fn take_websocket<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
+    let asks = request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && asks_for_websocket(request.headers());
+    asks.then(|| hyper::upgrade::on(request))
+}
+
+/// States the body's length by what the body itself knows, so that no field can contradict it.
+fn frame(parts: &mut Parts, body: &RequestBody) {
+    let had_length = parts.headers.remove(CONTENT_LENGTH).is_some();
+    match body.size_hint().exact() {
+        Some(0) if !had_length => {}
+        Some(length) => {
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        // A request of unknown length is chunked whatever its method. Over HTTP/2 the field is left out again.
+        None => {
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+}
