@@ -1,8 +1,13 @@
 //! Making proofs (RFC 9449 §4.2).
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use crate::jose::{Jkt, ProofSigner, SignError};
+use serde::Serialize;
+
+use crate::ath::Ath;
+use crate::htu::{Htu, HtuError};
+use crate::jose::{Jkt, ProofSigner, SignError, encode_base64url, encode_to};
 use crate::time::Timestamp;
 
 /// What a proof is to be made for.
@@ -29,7 +34,7 @@ impl std::fmt::Debug for ProofRequest<'_> {
 pub enum MakeError {
     /// The URL cannot be an `htu`.
     #[error("no proof can be made for this URL: {0}")]
-    Url(#[from] crate::htu::HtuError),
+    Url(#[from] HtuError),
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     NoRandomness,
@@ -43,13 +48,18 @@ pub enum MakeError {
 pub struct ProofMaker {
     signer: Arc<dyn ProofSigner>,
     jkt: Jkt,
+    /// The header in base64url with the dot after it: the same for every proof.
+    header: Arc<str>,
 }
 
 impl ProofMaker {
     /// Makes proofs with `signer`.
     pub fn new(signer: Arc<dyn ProofSigner>) -> Self {
-        let jkt = signer.public_jwk().jkt();
-        Self { signer, jkt }
+        let jwk = signer.public_jwk();
+        let header = format!(r#"{{"typ":"dpop+jwt","alg":"{}","jwk":{}}}"#, signer.algorithm(), jwk.to_json());
+        let mut encoded = encode_base64url(header);
+        encoded.push('.');
+        Self { jkt: jwk.jkt(), header: encoded.into(), signer }
     }
 
     /// The thumbprint of the key.
@@ -64,10 +74,92 @@ impl ProofMaker {
 
     /// Makes a proof at `now`. The text is as good as the key for one request: keep it out of logs.
     ///
+    /// `htu` is the URL as it is called, in the form that HTTP clients send: scheme and host in lower case, no default
+    /// port, a slash where there is no path. Servers that compare texts take it as well as those that normalise.
+    ///
     /// # Errors
     /// See [`MakeError`].
     pub async fn make(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
-        let _ = (request, now);
-        todo!("make")
+        let mut text = self.signing_input(request, now)?;
+        let signature = self.signer.sign(text.as_bytes()).await?;
+        append_signature(&mut text, &signature);
+        Ok(text)
+    }
+
+    /// Makes a proof at `now` with a signer that answers at once, like [`SoftwareKey`](crate::jose::SoftwareKey).
+    ///
+    /// # Errors
+    /// See [`MakeError`]; `Sign` when the signer takes its time.
+    pub fn make_now(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
+        let mut text = self.signing_input(request, now)?;
+        let signature = match self.signer.sign(text.as_bytes()).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(signature) => signature?,
+            Poll::Pending => return Err(SignError::KeyUnavailable(String::from("it does not sign at once")).into()),
+        };
+        append_signature(&mut text, &signature);
+        Ok(text)
+    }
+
+    fn signing_input(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
+        let mut random = [0; 16];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| MakeError::NoRandomness)?;
+        let claims = ClaimsToSend {
+            jti: &encode_base64url(random),
+            htm: request.method,
+            htu: &sent_htu(request.url)?,
+            iat: now.seconds(),
+            ath: request.token.map(|token| Ath::of(token).to_string()),
+            nonce: request.nonce,
+        };
+        // Text and numbers only: there is nothing in it that could not be written.
+        let payload = serde_json::to_string(&claims).map_err(|_| SignError::Failed)?;
+        let mut text = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + ROOM_FOR_SIGNATURE);
+        text.push_str(&self.header);
+        encode_to(payload, &mut text);
+        Ok(text)
     }
 }
+
+/// The claims in the order in which RFC 9449 shows them.
+#[derive(Serialize)]
+struct ClaimsToSend<'a> {
+    jti: &'a str,
+    htm: &'a str,
+    htu: &'a str,
+    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ath: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+}
+
+/// Enough for all signatures but RSA's and ML-DSA's.
+const ROOM_FOR_SIGNATURE: usize = 192;
+
+fn append_signature(text: &mut String, signature: &[u8]) {
+    text.push('.');
+    encode_to(signature, text);
+}
+
+/// `url` without user information, query and fragment, as an HTTP client sends it.
+fn sent_htu(url: &str) -> Result<String, HtuError> {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let (scheme, rest) = url[..end].split_once("://").ok_or(HtuError::NotAbsolute)?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    // Some URL parsers end the host at a back-slash: which server is meant would be a matter of opinion.
+    if authority.contains('\\') {
+        return Err(HtuError::Character);
+    }
+    let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host_and_port)| host_and_port);
+    let scheme = scheme.to_ascii_lowercase();
+    let host_and_port = host_and_port.to_ascii_lowercase();
+    let default_port = if scheme == "http" { ":80" } else { ":443" };
+    let without_port = host_and_port.strip_suffix(default_port).or_else(|| host_and_port.strip_suffix(':'));
+    let host_and_port = without_port.unwrap_or(&host_and_port);
+    let htu = format!("{scheme}://{host_and_port}{}", if path.is_empty() { "/" } else { path });
+    Htu::parse(&htu)?;
+    Ok(htu)
+}
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,20 @@ impl NumericDate {
         Some(Self { floor: floor as i64, fraction: seconds > floor })
     }
 
+    /// Takes a number as it stands in JSON (RFC 8259 §6). Exact without an exponent, and otherwise as exact as `f64`;
+    /// stops at the ends of `i64`. `None` when it is no number or beyond the range of `f64`, like `1e400`.
+    pub(crate) fn from_json_number(number: &str) -> Option<Self> {
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if !whole.bytes().chain(fraction.bytes()).all(|byte| byte == b'-' || byte.is_ascii_digit()) {
+            return Self::from_f64(number.parse().ok().filter(|value: &f64| value.is_finite())?);
+        }
+        let negative = whole.starts_with('-');
+        let fraction = fraction.bytes().any(|digit| digit != b'0');
+        let end = if negative { i64::MIN } else { i64::MAX };
+        let toward_zero = whole.parse().unwrap_or(end);
+        Some(Self { floor: toward_zero.saturating_sub(i64::from(negative && fraction)), fraction })
+    }
+
     /// The last whole second at or before the date.
     pub const fn floor(self) -> Timestamp {
         Timestamp(self.floor)

@@ -1,7 +1,7 @@
 //! Strict base64url (RFC 7515 §2): no padding, no white space, no stray bits in the last character.
 
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use base64::{DecodeError, Engine};
+use base64::{DecodeError, DecodeSliceError, Engine};
 
 /// Decodes `text`.
 ///
@@ -24,5 +24,77 @@ pub struct DecodeFailed;
 impl From<DecodeError> for DecodeFailed {
     fn from(_: DecodeError) -> Self {
         Self
+    }
+}
+
+impl From<DecodeSliceError> for DecodeFailed {
+    fn from(_: DecodeSliceError) -> Self {
+        Self
+    }
+}
+
+/// Room enough to decode a text of `length` characters, which is up to three bytes more than it decodes to.
+pub(crate) const fn room(length: usize) -> usize {
+    length.div_ceil(4) * 3
+}
+
+/// Decodes `text` to the front of `into`, which must have [`room`], and says how many bytes there are.
+pub(crate) fn decode_into(text: &[u8], into: &mut [u8]) -> Result<usize, DecodeFailed> {
+    Ok(URL_SAFE_NO_PAD.decode_slice(text, into)?)
+}
+
+/// Decodes `text` that must be of exactly `N` bytes, at most 66.
+pub(crate) fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], DecodeFailed> {
+    let mut decoded = [0; room(88)];
+    if room(text.len()) > decoded.len() {
+        return Err(DecodeFailed);
+    }
+    let length = decode_into(text.as_bytes(), &mut decoded)?;
+    decoded[..length].try_into().map_err(|_| DecodeFailed)
+}
+
+/// Writes `bytes` to the end of `text`.
+pub(crate) fn encode_to(bytes: impl AsRef<[u8]>, text: &mut String) {
+    URL_SAFE_NO_PAD.encode_string(bytes, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{DecodeFailed, decode, decode_array, encode};
+
+    #[test]
+    fn refuses_all_but_the_one_spelling() {
+        for text in ["Zg==", "Zg=", "Z", "ZZZZZ", "Zh", "Zm9v\n", "Zm 9v", " Zm9v", "Zm9v+w", "Zm9v/w", "Zm9vÄ", "Zm9"]
+        {
+            assert_eq!(decode(text), Err(DecodeFailed), "{text:?}");
+        }
+        assert_eq!(decode("Zg"), Ok(b"f".to_vec()));
+        assert_eq!(decode("-_8"), Ok(vec![0xfb, 0xff]));
+        assert_eq!(decode(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn decodes_arrays_of_their_length_only() {
+        assert_eq!(decode_array::<66>(&encode([7; 66])), Ok([7; 66]));
+        assert_eq!(decode_array::<32>(&encode([7; 32])), Ok([7; 32]));
+        for length in [0, 31, 33, 64, 66, 67, 200] {
+            assert_eq!(decode_array::<32>(&encode(vec![7; length])), Err(DecodeFailed), "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn comes_back_from_its_text(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert_eq!(decode(encode(&bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn has_one_spelling(text in "[A-Za-z0-9_=+/\\-]{0,12}") {
+            if let Ok(bytes) = decode(&text) {
+                prop_assert_eq!(encode(bytes), text);
+            }
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Key sets of issuers and clients (RFC 7517 §5).
 
 use crate::error::KeyError;
-use crate::jose::{Algorithm, JsonError, PublicJwk};
+use crate::jose::json::{Member, Reader};
+use crate::jose::jwk::JwkMembers;
+use crate::jose::{Algorithm, JsonError, JsonLimits, PublicJwk};
 
 /// One key of a set that can verify signatures.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,11 +57,44 @@ impl JwkSet {
 
     /// Reads a JWK Set.
     ///
+    /// A key that is merely unfit is left out, as RFC 7517 §5 wants; a private or symmetric one in a set that is
+    /// published spoils the whole set.
+    ///
     /// # Errors
     /// See [`JwkSetError`].
     pub fn parse(json: &[u8]) -> Result<Self, JwkSetError> {
-        let _ = json;
-        todo!("jose")
+        let mut reader = Reader::new(json, JsonLimits::DOCUMENT)?;
+        let mut keys = Member::Absent;
+        if !reader.at_object() {
+            return Err(JsonError::Shape.into());
+        }
+        reader.object(|reader, name| {
+            if name == "keys" {
+                keys = read_keys(reader)?;
+                return Ok(());
+            }
+            reader.value().map(drop)
+        })?;
+        reader.finish()?;
+        Self::from_members(&keys.present().ok_or(JsonError::Shape)?)
+    }
+
+    fn from_members(found: &[JwkMembers<'_>]) -> Result<Self, JwkSetError> {
+        if found.len() > Self::MAX_KEYS {
+            return Err(JwkSetError::TooManyKeys { limit: Self::MAX_KEYS });
+        }
+        for (index, members) in found.iter().enumerate() {
+            if let Some(member) = members.private_member() {
+                return Err(JwkSetError::Private { index, fault: KeyError::PrivateMember { member } });
+            }
+        }
+        let usable = |members: &JwkMembers<'_>| {
+            let key = members.public_key(None).ok()?;
+            Some(VerificationKey { kid: members.kid().map(str::to_owned), alg: members.algorithm(), key })
+        };
+        let keys: Vec<_> = found.iter().filter_map(usable).collect();
+        let left_out = found.len() - keys.len();
+        if keys.is_empty() { Err(JwkSetError::Empty { left_out }) } else { Ok(Self { keys, left_out }) }
     }
 
     /// A set of these keys.
@@ -90,4 +125,20 @@ impl JwkSet {
     pub const fn left_out(&self) -> usize {
         self.left_out
     }
+}
+
+fn read_keys<'a>(reader: &mut Reader<'a>) -> Result<Member<Vec<JwkMembers<'a>>>, JsonError> {
+    if !reader.at_array() {
+        reader.value()?;
+        return Ok(Member::WrongType);
+    }
+    let mut keys = Vec::new();
+    reader.array(|reader| {
+        if !reader.at_object() {
+            return Err(JsonError::Shape);
+        }
+        keys.push(JwkMembers::read(reader)?);
+        Ok(())
+    })?;
+    Ok(Member::Present(keys))
 }

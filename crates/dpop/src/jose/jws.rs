@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::jose::base64url::{decode_into, room};
+
 /// One of the three parts of a compact JWS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum JwsPart {
@@ -51,7 +53,6 @@ pub enum JwsError {
 /// Room for the decoded parts of one JWS. Can be used again for the next one.
 #[derive(Debug, Default)]
 pub struct JwsBuffer {
-    #[expect(dead_code, reason = "filled in with the parser")]
     bytes: Vec<u8>,
 }
 
@@ -78,8 +79,24 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// See [`JwsError`].
     pub fn split(text: &'a [u8], buffer: &'a mut JwsBuffer, limit: usize) -> Result<Self, JwsError> {
-        let _ = (text, buffer, limit);
-        todo!("jose")
+        if text.len() > limit {
+            return Err(JwsError::TooLong { length: text.len(), limit });
+        }
+        let [header, payload, signature] = three_parts(text)?;
+        let total = room(header.len()) + room(payload.len()) + room(signature.len());
+        if buffer.bytes.len() < total {
+            buffer.bytes.resize(total, 0);
+        }
+        let (decoded_header, rest) = decode_part(header, &mut buffer.bytes, JwsPart::Header)?;
+        let (decoded_payload, rest) = decode_part(payload, rest, JwsPart::Payload)?;
+        let (decoded_signature, _) = decode_part(signature, rest, JwsPart::Signature)?;
+        Ok(Self {
+            header: decoded_header,
+            payload: decoded_payload,
+            signature: decoded_signature,
+            signing_input: &text[..header.len() + 1 + payload.len()],
+            encoded_header: header,
+        })
     }
 
     /// The decoded header.
@@ -111,5 +128,98 @@ impl<'a> CompactJws<'a> {
 impl fmt::Debug for CompactJws<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompactJws").field("length", &self.signing_input.len()).finish_non_exhaustive()
+    }
+}
+
+fn three_parts(text: &[u8]) -> Result<[&[u8]; 3], JwsError> {
+    let parts = || text.split(|&byte| byte == b'.');
+    let mut first = parts();
+    match (first.next(), first.next(), first.next(), first.next()) {
+        (Some(header), Some(payload), Some(signature), None) => Ok([header, payload, signature]),
+        _ => Err(JwsError::NotThreeParts { found: parts().count() }),
+    }
+}
+
+/// Decodes `text` to the front of `room`; gives back what was decoded and the room that is left.
+fn decode_part<'a>(text: &[u8], room: &'a mut [u8], part: JwsPart) -> Result<(&'a [u8], &'a mut [u8]), JwsError> {
+    let length = decode_into(text, room).map_err(|_| JwsError::BadBase64 { part })?;
+    let (decoded, rest) = room.split_at_mut(length);
+    Ok((decoded, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{CompactJws, JwsBuffer, JwsError, JwsPart};
+
+    fn split_error(text: &str) -> JwsError {
+        CompactJws::split(text.as_bytes(), &mut JwsBuffer::new(), 100).unwrap_err()
+    }
+
+    #[test]
+    fn splits_and_decodes_the_three_parts() {
+        let mut buffer = JwsBuffer::new();
+        let jws = CompactJws::split(b"e30.Zm9v.AQID", &mut buffer, 13).unwrap();
+        assert_eq!(jws.header(), b"{}");
+        assert_eq!(jws.payload(), b"foo");
+        assert_eq!(jws.signature(), [1, 2, 3]);
+        assert_eq!(jws.signing_input(), b"e30.Zm9v");
+        assert_eq!(jws.encoded_header(), b"e30");
+    }
+
+    #[test]
+    fn uses_a_buffer_again_without_what_was_in_it() {
+        let mut buffer = JwsBuffer::new();
+        CompactJws::split(b"AAAAAAAA.AAAAAAAA.AAAAAAAA", &mut buffer, 100).unwrap();
+        let jws = CompactJws::split(b"AQ..", &mut buffer, 100).unwrap();
+        assert_eq!((jws.header(), jws.payload(), jws.signature()), (&[1][..], &[][..], &[][..]));
+    }
+
+    #[test]
+    fn refuses_other_than_three_parts() {
+        for (text, found) in [("", 1), ("e30", 1), ("e30.e30", 2), ("e30.e30.AA.", 4), (".....", 6)] {
+            assert_eq!(split_error(text), JwsError::NotThreeParts { found }, "rows 67 to 69: {text}");
+        }
+    }
+
+    #[test]
+    fn refuses_before_decoding_what_is_too_long() {
+        assert_eq!(split_error(&"?".repeat(101)), JwsError::TooLong { length: 101, limit: 100 });
+    }
+
+    #[test]
+    fn refuses_parts_that_are_not_canonical() {
+        use JwsPart::{Header, Payload, Signature};
+        for (text, part) in [
+            ("e30=.e30.AA", Header),
+            ("e30.e30=.AA", Payload),
+            ("e30.e30.AA==", Signature),
+            ("e31.e30.AA", Header),
+            ("e30.e3\n0.AA", Payload),
+            ("e30.e30.AB", Signature),
+            ("e30.e30.+/", Signature),
+            ("e30.e30.A", Signature),
+            (" e30.e30.AA", Header),
+            ("e30.e30.AA,", Signature),
+        ] {
+            assert_eq!(split_error(text), JwsError::BadBase64 { part }, "rows 75 to 79: {text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in prop::collection::vec(any::<u8>(), 0..120)) {
+            let _ = CompactJws::split(&text, &mut JwsBuffer::new(), 100);
+        }
+
+        #[test]
+        fn never_panics_near_the_form(text in "[A-Za-z0-9_.=-]{0,40}") {
+            let mut buffer = JwsBuffer::new();
+            if let Ok(jws) = CompactJws::split(text.as_bytes(), &mut buffer, 100) {
+                let again = [jws.header(), jws.payload(), jws.signature()].map(super::super::encode_base64url).join(".");
+                prop_assert_eq!(again, text);
+            }
+        }
     }
 }

@@ -3,8 +3,8 @@
 
 mod algorithm;
 mod base64url;
-mod json;
-mod jwk;
+pub(crate) mod json;
+pub(crate) mod jwk;
 mod jwk_set;
 mod jws;
 mod key;
@@ -12,6 +12,7 @@ mod sign;
 mod verify;
 
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
+pub(crate) use self::base64url::encode_to;
 pub use self::base64url::{decode as decode_base64url, encode as encode_base64url};
 pub use self::json::{JsonError, JsonLimits, from_strict_json};
 pub use self::jwk::{Jkt, JktError, PublicJwk};

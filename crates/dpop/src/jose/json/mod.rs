@@ -1,6 +1,12 @@
 //! JSON from the wire: no member twice at any depth (RFC 8725 §2.4, RFC 7515 §4), bounded depth and size.
 
+mod reader;
+#[cfg(test)]
+mod tests;
+
 use serde::Deserialize;
+
+pub(crate) use self::reader::{Member, Reader, Value};
 
 /// How much structure a JSON text may have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +58,6 @@ pub enum JsonError {
 /// # Errors
 /// See [`JsonError`].
 pub fn from_strict_json<'a, T: Deserialize<'a>>(bytes: &'a [u8], limits: JsonLimits) -> Result<T, JsonError> {
-    let _ = (bytes, limits);
-    todo!("jose")
+    Reader::check(bytes, limits)?;
+    serde_json::from_slice(bytes).map_err(|_| JsonError::Shape)
 }

@@ -1,10 +1,15 @@
 //! A proof as it was sent: parsed and typed once, nothing in it believed yet.
 
-use std::borrow::Cow;
+mod claims;
+mod header;
+#[cfg(test)]
+mod tests;
 
-use crate::error::Rejection;
+use self::claims::ClaimMembers;
+pub(crate) use self::claims::Claims;
+use self::header::HeaderMembers;
+use crate::error::{MalformedProof, Rejection};
 use crate::jose::{Algorithm, Algorithms, CompactJws, Jkt, JwsBuffer, PublicJwk};
-use crate::time::NumericDate;
 
 /// The longest proof that is read, in bytes of its compact form.
 #[cfg(not(feature = "ml-dsa"))]
@@ -26,28 +31,28 @@ pub struct Proof<'a> {
     pub(crate) claims: Claims<'a>,
 }
 
-/// The claims of a proof (RFC 9449 §4.2).
-#[derive(Debug)]
-pub(crate) struct Claims<'a> {
-    pub(crate) jti: Cow<'a, str>,
-    pub(crate) htm: Cow<'a, str>,
-    pub(crate) htu: Cow<'a, str>,
-    pub(crate) iat: NumericDate,
-    pub(crate) ath: Option<Cow<'a, str>>,
-    pub(crate) nonce: Option<Cow<'a, str>>,
-    pub(crate) exp: Option<NumericDate>,
-    pub(crate) nbf: Option<NumericDate>,
-}
-
 impl<'a> Proof<'a> {
     /// Parses `text` in the order size, segments, base64url, JSON, `typ`, `alg`, `crit`, `jwk`, claims; the first
     /// fault is returned.
     ///
+    /// `typ` is compared as a media type (RFC 7515 §4.1.9): `dpop+jwt` in any letter case, with or without
+    /// `application/` before it. Header members that nobody asked for, `zip`, `enc`, `cty`, `kid`, `jku`, `x5u` and
+    /// `x5c` among them, are ignored: nothing is decompressed, nothing is fetched. `crit` is refused whatever it
+    /// holds, and so is a `b64` other than true.
+    ///
     /// # Errors
     /// `Malformed`, `Key`, or `Proof` with `TypMismatch`, `AlgNotAccepted` or `CritNotUnderstood`.
     pub fn parse(text: &'a str, buffer: &'a mut JwsBuffer, accepted: &Algorithms) -> Result<Self, Rejection> {
-        let _ = (text, buffer, accepted);
-        todo!("proof")
+        let jws = CompactJws::split(text.as_bytes(), buffer, MAX_PROOF_LENGTH).map_err(MalformedProof::Jws)?;
+        let header = HeaderMembers::read(jws.header())?;
+        let claims = ClaimMembers::read(jws.payload())?;
+        header.check_typ()?;
+        let algorithm = header.algorithm(accepted)?;
+        header.check_extensions()?;
+        let key = header.key(algorithm)?;
+        let claims = claims.typed()?;
+        let jkt = key.jkt();
+        Ok(Self { jws, algorithm, key, jkt, claims })
     }
 
     /// The algorithm of the signature.

@@ -1,0 +1,71 @@
+//! Keys that are well formed and still no good.
+
+use crate::error::KeyError;
+use crate::jose::PublicJwk;
+
+/// Takes the modulus and exponent as big-endian bytes.
+///
+/// An exponent of 3 is taken: with sound padding, which is all there is here, it is not weaker. The upper bound keeps
+/// verifying cheap.
+pub(crate) fn rsa_key(n: Vec<u8>, e: Vec<u8>) -> Result<PublicJwk, KeyError> {
+    if n.first().is_none_or(|&byte| byte == 0) {
+        return Err(KeyError::BadMember { member: "n" });
+    }
+    if e.first().is_none_or(|&byte| byte == 0) {
+        return Err(KeyError::BadMember { member: "e" });
+    }
+    let weak = |reason| Err(KeyError::Weak { reason });
+    let bits = n.len() * 8 - n[0].leading_zeros() as usize;
+    if !(2_048..=4_096).contains(&bits) {
+        return weak("an RSA modulus has 2048 to 4096 bits");
+    }
+    if n[n.len() - 1].is_multiple_of(2) {
+        return weak("an RSA modulus is odd");
+    }
+    if e.len() > 5 || e.iter().fold(0_u64, |value, &byte| value << 8 | u64::from(byte)) >= 1 << 33 {
+        return weak("an RSA exponent is below 2^33");
+    }
+    if e[e.len() - 1].is_multiple_of(2) || e == [1] {
+        return weak("an RSA exponent is odd and at least 3");
+    }
+    Ok(PublicJwk::Rsa { n, e })
+}
+
+/// Takes an encoded point (RFC 8032 §5.1.2). With a point of low order a signature fits any message; a point with a
+/// second encoding would have a second thumbprint.
+pub(crate) fn ed25519_key(x: [u8; 32]) -> Result<PublicJwk, KeyError> {
+    let mut y = x;
+    y[31] &= 0x7f;
+    if y.iter().rev().ge(PRIME.iter().rev()) {
+        return Err(KeyError::BadMember { member: "x" });
+    }
+    if LOW_ORDER.contains(&y) {
+        return Err(KeyError::Weak { reason: "an Ed25519 key is not a point of low order" });
+    }
+    Ok(PublicJwk::Ed25519 { x })
+}
+
+/// 2^255 − 19, little-endian.
+const PRIME: [u8; 32] = ends(0xed, 0xff, 0x7f);
+
+/// The y coordinates of the eight points whose order divides 8, little-endian: 0, 1, −1, and the two of order 8.
+const LOW_ORDER: [[u8; 32]; 5] = [
+    ends(0, 0, 0),
+    ends(1, 0, 0),
+    ends(0xec, 0xff, 0x7f),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+];
+
+const fn ends(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}

@@ -1,0 +1,116 @@
+//! The claims of a proof (RFC 9449 §4.2).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::error::{Claim, MalformedProof};
+use crate::htu::Htu;
+use crate::jose::json::{Member, Reader};
+use crate::jose::{JsonError, JsonLimits, JwsPart};
+use crate::proof::{MAX_JTI_LENGTH, MAX_PROOF_LENGTH};
+use crate::time::NumericDate;
+
+/// The claims, each of its type and within its length.
+pub(crate) struct Claims<'a> {
+    pub(crate) jti: Cow<'a, str>,
+    pub(crate) htm: Cow<'a, str>,
+    pub(crate) htu: Cow<'a, str>,
+    pub(crate) iat: NumericDate,
+    pub(crate) ath: Option<Cow<'a, str>>,
+    pub(crate) nonce: Option<Cow<'a, str>>,
+    pub(crate) exp: Option<NumericDate>,
+    pub(crate) nbf: Option<NumericDate>,
+}
+
+impl fmt::Debug for Claims<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims").field("jti", &self.jti).field("iat", &self.iat).finish_non_exhaustive()
+    }
+}
+
+/// The members that matter, unjudged.
+#[derive(Default)]
+pub(super) struct ClaimMembers<'a> {
+    jti: Member<Cow<'a, str>>,
+    htm: Member<Cow<'a, str>>,
+    htu: Member<Cow<'a, str>>,
+    iat: Member<NumericDate>,
+    ath: Member<Cow<'a, str>>,
+    nonce: Member<Cow<'a, str>>,
+    exp: Member<NumericDate>,
+    nbf: Member<NumericDate>,
+}
+
+impl<'a> ClaimMembers<'a> {
+    pub(super) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
+        Self::read_object(json).map_err(|fault| MalformedProof::Json { part: JwsPart::Payload, fault })
+    }
+
+    /// Check 3, and the type and length of each claim.
+    pub(super) fn typed(self) -> Result<Claims<'a>, MalformedProof> {
+        Ok(Claims {
+            jti: bounded(required(self.jti, Claim::Jti)?, Claim::Jti, MAX_JTI_LENGTH)?,
+            htm: bounded(required(self.htm, Claim::Htm)?, Claim::Htm, MAX_PROOF_LENGTH)?,
+            htu: bounded(required(self.htu, Claim::Htu)?, Claim::Htu, Htu::MAX_LENGTH)?,
+            iat: required(self.iat, Claim::Iat)?,
+            ath: optional(self.ath, Claim::Ath)?,
+            nonce: optional(self.nonce, Claim::Nonce)?,
+            exp: optional(self.exp, Claim::Exp)?,
+            nbf: optional(self.nbf, Claim::Nbf)?,
+        })
+    }
+
+    fn read_object(json: &'a [u8]) -> Result<Self, JsonError> {
+        let mut reader = Reader::new(json, JsonLimits::PROOF)?;
+        let mut members = Self::default();
+        if reader.at_object() {
+            reader.object(|reader, name| members.read_member(reader, name))?;
+            reader.finish()?;
+            return Ok(members);
+        }
+        reader.value()?;
+        reader.finish()?;
+        Err(JsonError::Shape)
+    }
+
+    fn read_member(&mut self, reader: &mut Reader<'a>, name: &str) -> Result<(), JsonError> {
+        let value = reader.value()?;
+        match name {
+            "jti" => self.jti = value.into_text(),
+            "htm" => self.htm = value.into_text(),
+            "htu" => self.htu = value.into_text(),
+            "iat" => self.iat = date(value.into_number()),
+            "ath" => self.ath = value.into_text(),
+            "nonce" => self.nonce = value.into_text(),
+            "exp" => self.exp = date(value.into_number()),
+            "nbf" => self.nbf = date(value.into_number()),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn date(number: Member<&str>) -> Member<NumericDate> {
+    match number {
+        Member::Absent => Member::Absent,
+        Member::WrongType => Member::WrongType,
+        Member::Present(number) => NumericDate::from_json_number(number).map_or(Member::WrongType, Member::Present),
+    }
+}
+
+fn required<T>(member: Member<T>, claim: Claim) -> Result<T, MalformedProof> {
+    optional(member, claim)?.ok_or(MalformedProof::ClaimMissing { claim })
+}
+
+fn optional<T>(member: Member<T>, claim: Claim) -> Result<Option<T>, MalformedProof> {
+    match member {
+        Member::Absent => Ok(None),
+        Member::WrongType => Err(MalformedProof::ClaimWrongType { claim }),
+        Member::Present(value) => Ok(Some(value)),
+    }
+}
+
+fn bounded(text: Cow<'_, str>, claim: Claim, limit: usize) -> Result<Cow<'_, str>, MalformedProof> {
+    let length = text.len();
+    if (1..=limit).contains(&length) { Ok(text) } else { Err(MalformedProof::ClaimLength { claim, length, limit }) }
+}
