@@ -11,14 +11,13 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use tokio::time::sleep_until;
 
 use crate::answer::AnswerBody;
+use crate::connect::{Connector, History};
 use crate::error::{BoxError, ForwardError, causes, is_caused_by};
 use crate::fields::{asks_for_websocket, remove_hop_by_hop, set_websocket, takes_trailers, transfer_coding_is_known};
 use crate::limits::ForwardLimits;
@@ -28,13 +27,11 @@ use crate::tunnel::Tunnels;
 use crate::upstream::Upstream;
 use crate::x_forwarded::{Arrival, ForwardedFields};
 
-const KEEP_ALIVE: Duration = Duration::from_mins(1);
-
 /// Sends requests to one upstream over a pool of connections, HTTP/1.1 or, where TLS agrees on it, HTTP/2. Cheap to
 /// clone; clones share the pool.
 #[derive(Clone)]
 pub struct Forwarder {
-    client: Client<HttpsConnector<HttpConnector>, RequestBody>,
+    client: Client<Connector, RequestBody>,
     tls: ClientConfig,
     upstream: Upstream,
     limits: ForwardLimits,
@@ -145,9 +142,7 @@ impl Forwarder {
         let body = RequestBody::new(body, self.limits.request_body_idle, handover.is_reserved);
         self.readdress(&mut parts, &handover, client_side.is_some())?;
         frame(&mut parts, &body);
-        let progress = body.progress();
-        let request = self.client.request(Request::from_parts(parts, body));
-        let answer = self.in_time(request, &progress).await?;
+        let answer = self.exchange(parts, body).await?;
         self.pass_back(answer, client_side, handover.tunnel_lifetime)
     }
 
@@ -199,12 +194,33 @@ impl Forwarder {
         }
     }
 
+    /// Sends the request; once more if that changes nothing and the connection was an old one that the upstream
+    /// may have closed in the meantime.
+    async fn exchange(&self, parts: Parts, body: RequestBody) -> Result<Response<Incoming>, ForwardError> {
+        let progress = body.progress();
+        let again = (parts.method.is_safe() && body.is_end_stream()).then(|| parts.clone());
+        let first = self.in_time(Request::from_parts(parts, body), &progress).await?;
+        let error = match (first, again) {
+            (Ok(answer), _) => return Ok(answer),
+            (Err(error), Some(parts)) if !error.is_connect() && History::is_long(error.connect_info()) => {
+                let body = RequestBody::empty(self.limits.request_body_idle);
+                match self.in_time(Request::from_parts(parts, body), &progress).await? {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => error,
+                }
+            }
+            (Err(error), _) => error,
+        };
+        Err(self.explain(&error, &progress))
+    }
+
     /// Waits for the answer's header, as long as the upstream's time is not up.
     async fn in_time(
         &self,
-        answer: impl Future<Output = Result<Response<Incoming>, ClientError>>,
+        request: Request<RequestBody>,
         progress: &Progress,
-    ) -> Result<Response<Incoming>, ForwardError> {
+    ) -> Result<Result<Response<Incoming>, ClientError>, ForwardError> {
+        let answer = self.client.request(request);
         let mut answer = pin!(answer);
         let limit = self.limits.first_byte;
         loop {
@@ -213,7 +229,7 @@ impl Forwarder {
             let wake = deadline.unwrap_or_else(|| tokio::time::Instant::now() + limit);
             tokio::select! {
                 biased;
-                answer = &mut answer => return answer.map_err(|error| self.explain(&error, progress)),
+                answer = &mut answer => return Ok(answer),
                 () = sleep_until(wake) => {
                     if deadline.is_some() && progress.upstream_deadline(limit) == deadline {
                         return Err(ForwardError::NoAnswer { limit });
@@ -246,6 +262,7 @@ impl Forwarder {
         let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upstream_side = (switches && asks_for_websocket(answer.headers())).then(|| hyper::upgrade::on(&mut answer));
         let (mut parts, body) = answer.into_parts();
+        History::answered(&parts.extensions);
         remove_hop_by_hop(&mut parts.headers);
         parts.version = Version::HTTP_11;
         let reason = parts.extensions.remove::<ReasonPhrase>();
@@ -276,28 +293,14 @@ impl fmt::Debug for Forwarder {
     }
 }
 
-fn client(
-    tls: ClientConfig,
-    host: UpstreamHost,
-    limits: &ForwardLimits,
-) -> Client<HttpsConnector<HttpConnector>, RequestBody> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(limits.connect));
-    tcp.set_keepalive(Some(KEEP_ALIVE));
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    let connector = match host {
-        UpstreamHost::Upstream => connector.enable_all_versions().wrap_connector(tcp),
-        UpstreamHost::Public => connector.enable_http1().wrap_connector(tcp),
-    };
+fn client(tls: ClientConfig, host: UpstreamHost, limits: &ForwardLimits) -> Client<Connector, RequestBody> {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
         .pool_idle_timeout(limits.pool_idle)
         .pool_max_idle_per_host(limits.pool_size)
         .set_host(false)
-        .build(connector)
+        .build(Connector::new(tls, host, limits.connect))
 }
 
 /// The client's half of a WebSocket to be, if the request asks for one. It only can over HTTP/1.1.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod connect;
 mod error;
 mod fields;
 mod forwarder;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::error::{BoxError, ForwardError, causes};
@@ -59,6 +59,10 @@ impl RequestBody {
     {
         let inner = body.map_err(Into::into).boxed_unsync();
         Self { inner, progress: Progress::new(), idle: None, idle_limit, is_reserved }
+    }
+
+    pub(crate) fn empty(idle_limit: Duration) -> Self {
+        Self::new(Empty::new(), idle_limit, |_| false)
     }
 
     pub(crate) fn progress(&self) -> Progress {
