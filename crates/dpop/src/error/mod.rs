@@ -5,6 +5,7 @@
 mod code;
 mod confirmation;
 mod credentials;
+mod diagnosing;
 mod key;
 mod malformed;
 mod mapping;
@@ -13,6 +14,8 @@ mod policy;
 mod proof;
 mod replay;
 mod shorten;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use self::code::ErrorCode;
