@@ -8,7 +8,7 @@
 mod tests;
 
 use crate::ath::Ath;
-use crate::error::{NonceError, ProofError, Rejection, shorten};
+use crate::error::{KeyError, NonceError, ProofError, Rejection, shorten};
 use crate::htu::Htu;
 use crate::jose::{Algorithms, InvalidSignature, decode_base64url};
 use crate::nonce::{NonceAge, NonceIssuer, NoncePolicy};
@@ -94,10 +94,11 @@ pub(crate) fn check_nonce(
     }
 }
 
-/// Check 6: the signature verifies with the key in the header. The dearest check, so the last.
-pub(crate) fn check_signature(proof: &Proof<'_>, algorithms: &Algorithms) -> Result<(), ProofError> {
+/// Check 6: the signature verifies with the key in the header. The dearest check, so the last; only when it fails is
+/// it asked whether the key was one at all.
+pub(crate) fn check_signature(proof: &Proof<'_>, algorithms: &Algorithms) -> Result<(), Rejection> {
     let (message, signature) = (proof.jws.signing_input(), proof.jws.signature());
-    algorithms
-        .verify(proof.algorithm, &proof.key, message, signature)
-        .map_err(|InvalidSignature| ProofError::BadSignature)
+    algorithms.verify(proof.algorithm, &proof.key, message, signature).map_err(|InvalidSignature| {
+        if proof.key.is_on_curve() { ProofError::BadSignature.into() } else { KeyError::NotOnCurve.into() }
+    })
 }
