@@ -1,0 +1,162 @@
+//! What can be wrong with a configuration, as data: the key and what to do.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use countersign_dpop::jose::JwkSetError;
+
+use crate::issuer::IssuerError;
+use crate::scope::ScopeError;
+
+/// Everything that is wrong with a configuration, in the order in which it is written. Never empty.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+/// One fault and the key it is at.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct ConfigError {
+    /// Where it is.
+    pub key: Key,
+    /// What is wrong and what to do.
+    pub problem: Problem,
+}
+
+/// A key of the configuration: `nonce`, or one of the n-th table of an array, as in `client[0].secret`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Key {
+    /// The array of tables and the place in it, from 0.
+    pub table: Option<(&'static str, usize)>,
+    /// The key.
+    pub name: &'static str,
+}
+
+impl Key {
+    /// A key at the top.
+    pub const fn top(name: &'static str) -> Self {
+        Self { table: None, name }
+    }
+
+    /// A key of the `index`-th table of `[[array]]`.
+    pub const fn of(array: &'static str, index: usize, name: &'static str) -> Self {
+        Self { table: Some((array, index)), name }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.table {
+            Some((array, index)) => write!(f, "{array}[{index}].{}", self.name),
+            None => f.write_str(self.name),
+        }
+    }
+}
+
+/// What is wrong with a key. Carries no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The issuer cannot be one.
+    #[error("{0}")]
+    Issuer(#[from] IssuerError),
+    /// A key that is needed is absent.
+    #[error("missing; {what}")]
+    Missing {
+        /// What to write.
+        what: &'static str,
+    },
+    /// Nothing of this kind is registered.
+    #[error("none is configured; {what}")]
+    NoneConfigured {
+        /// What to write.
+        what: &'static str,
+    },
+    /// Keys of which only one may stand.
+    #[error("stands beside {other}; keep one of them")]
+    Ambiguous {
+        /// The other one.
+        other: &'static str,
+    },
+    /// A key that means nothing beside another.
+    #[error("has no meaning with {with}; remove it")]
+    Meaningless {
+        /// What makes it so.
+        with: String,
+    },
+    /// Not available in this version.
+    #[error("{what} is not available in this version; remove it")]
+    NotAvailable {
+        /// What.
+        what: String,
+    },
+    /// Not a value that is known.
+    #[error("{found:?} is not known here; known are {known}")]
+    Unknown {
+        /// What stands there, shortened.
+        found: String,
+        /// What may.
+        known: String,
+    },
+    /// The profile does not allow it.
+    #[error("profile {profile} does not allow {what}; {remedy}")]
+    Profile {
+        /// The profile.
+        profile: &'static str,
+        /// What.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Not a client identifier.
+    #[error("not a client identifier; write 1 to {limit} printable ASCII characters")]
+    ClientId {
+        /// The most characters.
+        limit: usize,
+    },
+    /// Named twice.
+    #[error("{found:?} stands twice; each may stand once")]
+    Repeated {
+        /// What, shortened.
+        found: String,
+    },
+    /// Not a resource identifier (RFC 8707 §2).
+    #[error("not a resource identifier; write an absolute URI without a fragment")]
+    ResourceIdentifier,
+    /// Not scopes.
+    #[error("{0}")]
+    Scope(#[from] ScopeError),
+    /// A scope that no resource has.
+    #[error("no [[resource]] has the scope {scope:?}; add it there or remove it here")]
+    ScopeUnknown {
+        /// The scope.
+        scope: String,
+    },
+    /// An empty secret.
+    #[error("an empty secret; write one of at least 32 random characters")]
+    SecretEmpty,
+    /// Not a usable key set.
+    #[error("{0}; write the client's public keys as a JWK Set")]
+    Jwks(#[from] JwkSetError),
+    /// A file that cannot be read.
+    #[error("{} cannot be read: {fault}", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        fault: std::io::Error,
+    },
+    /// A file that is larger than such a file can be.
+    #[error("{} has more than {limit} bytes", path.display())]
+    FileTooLarge {
+        /// Its path.
+        path: PathBuf,
+        /// The most bytes.
+        limit: u64,
+    },
+    /// A file that is no text.
+    #[error("{} is not UTF-8 text", path.display())]
+    FileNotText {
+        /// Its path.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,174 @@
+//! The configuration as it is written, one TOML file; unknown keys are refused.
+
+mod error;
+mod profile;
+mod resolve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use countersign_dpop::NoncePolicy;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
+pub(crate) use self::profile::FAPI2_ALGORITHMS;
+pub use self::profile::Profile;
+pub use self::resolve::Settings;
+pub(crate) use self::resolve::sha256;
+
+/// The whole configuration. [`AuthServerConfig::resolve`] makes [`Settings`] of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthServerConfig {
+    /// The issuer identifier, a URL.
+    pub issuer: String,
+    /// Where to listen; left to the caller of [`crate::AuthServer::bind`].
+    pub listen: Option<SocketAddr>,
+    /// The data directory; relative paths count from the configuration's directory.
+    pub data: Option<PathBuf>,
+    /// `postgres://…` in place of `data`.
+    pub database: Option<SecretString>,
+    /// Which rules apply.
+    #[serde(default)]
+    pub profile: Profile,
+    /// When proofs need a nonce.
+    #[serde(default)]
+    pub nonce: NonceSetting,
+    /// `[[client]]`
+    #[serde(default, rename = "client")]
+    pub clients: Vec<ClientConfig>,
+    /// `[[resource]]`
+    #[serde(default, rename = "resource")]
+    pub resources: Vec<ResourceConfig>,
+    /// `[[user]]`
+    #[serde(default, rename = "user")]
+    pub users: Vec<UserConfig>,
+}
+
+impl AuthServerConfig {
+    /// A configuration with what must be there.
+    pub fn new(issuer: impl Into<String>, data: impl Into<PathBuf>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            listen: None,
+            data: Some(data.into()),
+            database: None,
+            profile: Profile::default(),
+            nonce: NonceSetting::default(),
+            clients: Vec::new(),
+            resources: Vec::new(),
+            users: Vec::new(),
+        }
+    }
+}
+
+/// `nonce`
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum NonceSetting {
+    /// Never asked for.
+    Never,
+    /// Asked for where the server's memory does not reach.
+    #[default]
+    Optional,
+    /// Demanded of every proof.
+    Required,
+}
+
+impl From<NonceSetting> for NoncePolicy {
+    fn from(setting: NonceSetting) -> Self {
+        match setting {
+            NonceSetting::Never => Self::Never,
+            NonceSetting::Optional => Self::Optional,
+            NonceSetting::Required => Self::Required,
+        }
+    }
+}
+
+/// `[[client]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientConfig {
+    /// The client's identifier.
+    pub client_id: String,
+    /// How it authenticates.
+    pub auth: AuthSetting,
+    /// Its secret.
+    pub secret: Option<SecretString>,
+    /// A file that holds nothing but its secret; one line end at its end is not part of it.
+    pub secret_file: Option<PathBuf>,
+    /// Its public keys, a JWK Set.
+    pub jwks: Option<serde_json::Value>,
+    /// A file with its public keys, a JWK Set.
+    pub jwks_file: Option<PathBuf>,
+    /// Where its public keys are published.
+    pub jwks_uri: Option<String>,
+    /// Where its users may be sent back to.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// The grants it may use, by their names on the wire.
+    #[serde(default)]
+    pub grants: Vec<String>,
+    /// The scopes it may ask for; those it gets when it names none.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Whether it gets bound tokens only (RFC 9449 §5.2). Absent: what the profile says.
+    pub dpop_bound_access_tokens: Option<bool>,
+}
+
+impl ClientConfig {
+    /// A client with what must be there.
+    pub fn new(client_id: impl Into<String>, auth: AuthSetting) -> Self {
+        Self {
+            client_id: client_id.into(),
+            auth,
+            secret: None,
+            secret_file: None,
+            jwks: None,
+            jwks_file: None,
+            jwks_uri: None,
+            redirect_uris: Vec::new(),
+            grants: Vec::new(),
+            scopes: Vec::new(),
+            dpop_bound_access_tokens: None,
+        }
+    }
+}
+
+/// `auth`
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthSetting {
+    /// A public client.
+    None,
+    /// A secret in the `Authorization` field.
+    ClientSecretBasic,
+    /// A secret in the form.
+    ClientSecretPost,
+    /// A signed assertion (RFC 7523).
+    PrivateKeyJwt,
+}
+
+/// `[[resource]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceConfig {
+    /// The resource identifier; it becomes the audience of tokens.
+    pub identifier: String,
+    /// The scopes it knows.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+}
+
+/// `[[user]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserConfig {
+    /// The name to sign in with.
+    pub username: String,
+    /// An argon2id hash in PHC form.
+    pub password_hash: Option<SecretString>,
+    /// The password itself.
+    pub password: Option<SecretString>,
+}

@@ -1,0 +1,13 @@
+//! The keys that verify tokens (RFC 7517 §5).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::document;
+use crate::server::Shared;
+
+pub(super) async fn jwks(State(server): State<Arc<Shared>>) -> Response {
+    document(server.keys.jwk_set())
+}

@@ -1,0 +1,57 @@
+//! Authorization server metadata (RFC 8414): says what is true of this server and nothing else.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use countersign_dpop::jose::Algorithms;
+use serde_json::{Value, json};
+
+use super::{JWKS_PATH, TOKEN_PATH, document};
+use crate::client::AuthMethod;
+use crate::grant::GrantType;
+use crate::scope::Scope;
+use crate::server::Shared;
+
+pub(super) async fn metadata(State(server): State<Arc<Shared>>) -> Response {
+    document(describe(&server))
+}
+
+/// Where the document stands for an issuer with this path: with the well-known name put before the path (RFC 8414
+/// §3.1), and at the names of OpenID Connect Discovery, before and after it.
+pub(super) fn paths(issuer_path: &str) -> Vec<String> {
+    let mut paths = vec![
+        format!("/.well-known/oauth-authorization-server{issuer_path}"),
+        format!("/.well-known/openid-configuration{issuer_path}"),
+    ];
+    if !issuer_path.is_empty() {
+        paths.push(format!("{issuer_path}/.well-known/openid-configuration"));
+    }
+    paths
+}
+
+fn describe(server: &Shared) -> Value {
+    let settings = &server.settings;
+    let methods: Vec<&str> = settings.profile.rules().auth_methods.iter().copied().map(AuthMethod::as_str).collect();
+    json!({
+        "issuer": settings.issuer.as_str(),
+        "token_endpoint": settings.issuer.endpoint(TOKEN_PATH),
+        "jwks_uri": settings.issuer.endpoint(JWKS_PATH),
+        "response_types_supported": [],
+        "grant_types_supported": GrantType::ALL.iter().map(|grant| grant.name()).collect::<Vec<_>>(),
+        "scopes_supported": scopes(server).iter().collect::<Vec<_>>(),
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": names(&server.assertion_algorithms),
+        "dpop_signing_alg_values_supported": names(server.verifier.algorithms()),
+        "protected_resources": settings.resources.iter().map(|resource| &resource.identifier).collect::<Vec<_>>(),
+    })
+}
+
+fn scopes(server: &Shared) -> Scope {
+    let tokens = server.settings.resources.iter().flat_map(|resource| resource.scopes.iter());
+    Scope::from_tokens(tokens).unwrap_or_default()
+}
+
+fn names(algorithms: &Algorithms) -> Vec<&'static str> {
+    algorithms.iter().map(countersign_dpop::jose::Algorithm::name).collect()
+}

@@ -1,0 +1,229 @@
+//! Why a request is refused, as data, with a total mapping to what goes on the wire. What goes on the wire is one of
+//! a few fixed sentences; the reason is for the log.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use countersign_dpop::error::{ErrorCode, ReplayError};
+use countersign_dpop::jose::SignError;
+use countersign_dpop::replay::ReplayStoreError;
+use countersign_dpop::{NoRandomness, Rejection, headers};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::authentication::ClientError;
+use crate::form::FormError;
+use crate::storage::StorageError;
+
+/// Why a request is refused, by the stage that refused it. `Display` is for the log and carries no secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Form(#[from] FormError),
+    #[error(transparent)]
+    Proof(Rejection),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+/// The request is authentic but asks for what it cannot have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum GrantError {
+    #[error("the client is not registered for this grant")]
+    ClientNotRegisteredForGrant,
+    #[error("grant_type names a grant that is not offered here")]
+    GrantTypeUnknown,
+    #[error("the client gets bound tokens only and sent no proof")]
+    ProofRequired,
+    #[error("there are several resources and the request names none")]
+    ResourceNotNamed,
+    #[error("the resource is not registered")]
+    ResourceUnknown,
+    #[error("scope is not a list of scope tokens")]
+    ScopeMalformed,
+    #[error("the scope is more than client and resource have")]
+    ScopeNotAllowed,
+    #[error("the request names several resources")]
+    SeveralResources,
+}
+
+/// A token could not be made, which is not the client's fault.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IssueError {
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    #[error("the token cannot be written: {0}")]
+    Write(#[from] serde_json::Error),
+}
+
+/// A refusal as it goes on the wire (RFC 6749 §5.2).
+#[derive(Debug)]
+pub(crate) struct OAuthError {
+    pub(crate) status: StatusCode,
+    /// Absent where no OAuth code fits: the server, not the request, is at fault.
+    pub(crate) code: Option<ErrorCode>,
+    pub(crate) description: &'static str,
+    /// Whether the client tried the `Authorization` field, which obliges to a challenge.
+    pub(crate) challenge: bool,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) nonce: Option<String>,
+}
+
+impl Refusal {
+    /// What goes on the wire. The caller adds the nonce.
+    pub(crate) fn to_oauth_error(&self) -> OAuthError {
+        match self {
+            Self::Form(error) => bad_request(ErrorCode::InvalidRequest, form_description(*error)),
+            Self::Proof(rejection) => proof_error(rejection),
+            Self::Client(error) => client_error(error),
+            Self::Grant(error) => grant_error(*error),
+            Self::Storage(StorageError::Unavailable { .. }) => unavailable("the server cannot judge requests now"),
+            Self::Issue(IssueError::NoRandomness(_) | IssueError::Sign(_) | IssueError::Write(_)) => {
+                unavailable("the server cannot issue tokens now")
+            }
+        }
+    }
+}
+
+fn form_description(error: FormError) -> &'static str {
+    match error {
+        FormError::MediaType => "the body must be application/x-www-form-urlencoded",
+        FormError::TooLong => "the body is too long",
+        FormError::Incomplete => "the body did not arrive whole",
+        FormError::Encoding => "the form is not percent-encoded UTF-8",
+        FormError::TooManyParameters => "the form has too many parameters",
+        FormError::ParameterRepeated => "a parameter stands twice in the form",
+        FormError::Missing(_) => "a required parameter is missing",
+    }
+}
+
+fn proof_error(rejection: &Rejection) -> OAuthError {
+    match rejection {
+        Rejection::Credentials(_)
+        | Rejection::Malformed(_)
+        | Rejection::Key(_)
+        | Rejection::Proof(_)
+        | Rejection::Replay(ReplayError::Replayed) => {
+            bad_request(ErrorCode::InvalidDpopProof, "the DPoP proof is not acceptable")
+        }
+        Rejection::Nonce(_) => bad_request(ErrorCode::UseDpopNonce, "the DPoP proof needs the nonce in DPoP-Nonce"),
+        Rejection::Replay(ReplayError::Store(ReplayStoreError::QuotaExhausted { .. })) => OAuthError {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            retry_after: Some(Duration::from_secs(10)),
+            ..unavailable("the client has too many requests in its window")
+        },
+        Rejection::Replay(ReplayError::Store(ReplayStoreError::Full { .. } | ReplayStoreError::Unavailable { .. })) => {
+            unavailable("the server cannot judge proofs now")
+        }
+        Rejection::Confirmation(_) => bad_request(ErrorCode::InvalidGrant, "the grant is bound to another key"),
+        // No access token and no route is judged here; whatever brings these about must not be let through.
+        Rejection::Token(_) | Rejection::Policy(_) => {
+            bad_request(ErrorCode::InvalidRequest, "the request is not acceptable here")
+        }
+    }
+}
+
+fn client_error(error: &ClientError) -> OAuthError {
+    match error {
+        ClientError::SeveralMethods | ClientError::AuthorizationRepeated => {
+            bad_request(ErrorCode::InvalidRequest, "the client authenticates in more than one way")
+        }
+        ClientError::AssertionIncomplete => {
+            bad_request(ErrorCode::InvalidRequest, "client_assertion and client_assertion_type belong together")
+        }
+        ClientError::Missing
+        | ClientError::AssertionTypeUnknown
+        | ClientError::ClientIdMismatch
+        | ClientError::ClientUnknown { basic: false }
+        | ClientError::MethodNotRegistered { basic: false, .. }
+        | ClientError::Assertion(_) => client_refused(false),
+        ClientError::SchemeUnknown
+        | ClientError::BasicMalformed
+        | ClientError::SecretWrong
+        | ClientError::ClientUnknown { basic: true }
+        | ClientError::MethodNotRegistered { basic: true, .. } => client_refused(true),
+    }
+}
+
+fn client_refused(challenge: bool) -> OAuthError {
+    OAuthError {
+        status: StatusCode::UNAUTHORIZED,
+        challenge,
+        ..bad_request(ErrorCode::InvalidClient, "client authentication failed")
+    }
+}
+
+fn grant_error(error: GrantError) -> OAuthError {
+    match error {
+        GrantError::ClientNotRegisteredForGrant => {
+            bad_request(ErrorCode::UnauthorizedClient, "the client may not use this grant")
+        }
+        GrantError::GrantTypeUnknown => bad_request(ErrorCode::UnsupportedGrantType, "this grant is not offered here"),
+        GrantError::ProofRequired => bad_request(ErrorCode::InvalidDpopProof, "a DPoP proof is required"),
+        GrantError::ResourceNotNamed => bad_request(ErrorCode::InvalidTarget, "resource must name one resource"),
+        GrantError::ResourceUnknown => bad_request(ErrorCode::InvalidTarget, "the resource is not known here"),
+        GrantError::SeveralResources => bad_request(ErrorCode::InvalidTarget, "resource may name one resource only"),
+        GrantError::ScopeMalformed => bad_request(ErrorCode::InvalidScope, "scope is malformed"),
+        GrantError::ScopeNotAllowed => bad_request(ErrorCode::InvalidScope, "the scope is not available"),
+    }
+}
+
+fn bad_request(code: ErrorCode, description: &'static str) -> OAuthError {
+    OAuthError {
+        status: StatusCode::BAD_REQUEST,
+        code: Some(code),
+        description,
+        challenge: false,
+        retry_after: None,
+        nonce: None,
+    }
+}
+
+fn unavailable(description: &'static str) -> OAuthError {
+    OAuthError {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: None,
+        description,
+        challenge: false,
+        retry_after: Some(Duration::from_secs(1)),
+        nonce: None,
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    error_description: &'static str,
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody { error: self.code.map(ErrorCode::as_str), error_description: self.description };
+        let mut response = (self.status, axum::Json(body)).into_response();
+        let fields = response.headers_mut();
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+        if self.challenge {
+            fields.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(r#"Basic realm="token endpoint", charset="UTF-8""#),
+            );
+        }
+        if let Some(wait) = self.retry_after {
+            fields.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        }
+        if let Some(nonce) = self.nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+            fields.insert(headers::DPOP_NONCE, nonce);
+        }
+        response
+    }
+}

@@ -1,0 +1,138 @@
+//! Grants: one file each. A grant decides what may be issued, has the storage record and consume in one transaction,
+//! and issues.
+
+pub(crate) mod client_credentials;
+
+use countersign_dpop::time::Timestamp;
+use countersign_dpop::{CheckedProof, Rejection, VerifiedProof};
+
+use crate::access_token::{AccessToken, TokenAnswer};
+use crate::authentication::AuthenticatedClient;
+use crate::client::Client;
+use crate::error::{GrantError, Refusal};
+use crate::form::Form;
+use crate::resource::Resource;
+use crate::scope::Scope;
+use crate::server::Shared;
+use crate::storage::SingleUse;
+
+/// The grants of this server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum GrantType {
+    /// RFC 6749 §4.4.
+    ClientCredentials,
+}
+
+impl GrantType {
+    pub(crate) const ALL: &'static [Self] = &[Self::ClientCredentials];
+
+    /// The value of `grant_type`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|grant| grant.name() == name)
+    }
+}
+
+/// A token request whose form, proof and client are known to be good; nothing has been recorded yet.
+pub(crate) struct GrantContext<'a> {
+    pub(crate) server: &'a Shared,
+    pub(crate) form: &'a Form,
+    pub(crate) client: &'a AuthenticatedClient,
+    pub(crate) proof: Option<CheckedProof>,
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> GrantContext<'a> {
+    pub(crate) fn client(&self) -> &'a Client {
+        &self.client.client
+    }
+
+    /// Refuses a client that is not registered for `grant`, and one that gets bound tokens only and sent no proof.
+    fn admit(&self, grant: GrantType) -> Result<(), Refusal> {
+        if !self.client().grants.contains(&grant) {
+            return Err(GrantError::ClientNotRegisteredForGrant.into());
+        }
+        if self.client().bound_tokens_only && self.proof.is_none() {
+            return Err(GrantError::ProofRequired.into());
+        }
+        Ok(())
+    }
+
+    /// The resource that the request names, or the only one there is (RFC 8707 §2).
+    fn target(&self) -> Result<&'a Resource, GrantError> {
+        let resources = &self.server.settings.resources;
+        let mut named = self.form.all("resource");
+        match (named.next(), named.next(), resources.as_slice()) {
+            (Some(_), Some(_), _) => Err(GrantError::SeveralResources),
+            (Some(name), None, _) => {
+                resources.iter().find(|resource| resource.identifier == name).ok_or(GrantError::ResourceUnknown)
+            }
+            (None, _, [only]) => Ok(only),
+            (None, _, _) => Err(GrantError::ResourceNotNamed),
+        }
+    }
+
+    /// The scope to issue: what is asked for, if `allowed` and the resource have it, else all that they share.
+    fn scope(&self, allowed: &Scope, resource: &Resource) -> Result<Scope, GrantError> {
+        let available = allowed.shared_with(&resource.scopes);
+        let Some(asked) = self.form.get("scope") else { return Ok(available) };
+        let asked = Scope::parse(asked).map_err(|_| GrantError::ScopeMalformed)?;
+        if asked.is_subset_of(&available) { Ok(asked) } else { Err(GrantError::ScopeNotAllowed) }
+    }
+
+    /// What this request may be accepted with only once.
+    fn single_use(&self) -> SingleUse {
+        SingleUse {
+            proof: self.proof.as_ref().map(|proof| proof.replay_entry(Some(self.server.quota_key(self.client())))),
+            assertion: self.client.assertion,
+        }
+    }
+
+    /// Records what may be used once; the last thing that can refuse a request which needs nothing else from the
+    /// storage.
+    async fn record(self) -> Result<Accepted<'a>, Refusal> {
+        let once = self.single_use();
+        let share = self.server.reserve_share(self.client(), &once, self.now)?;
+        let verdict = self.server.storage.record(&once, self.now).await?;
+        let recorded = self.server.judge(verdict)?;
+        let proof = self.proof.map(|proof| proof.accept(recorded)).transpose()?;
+        share.keep();
+        Ok(Accepted { server: self.server, client: &self.client.client, proof, now: self.now })
+    }
+}
+
+/// A token request that was recorded: nothing refuses it any more.
+pub(crate) struct Accepted<'a> {
+    server: &'a Shared,
+    client: &'a Client,
+    proof: Option<VerifiedProof>,
+    now: Timestamp,
+}
+
+impl Accepted<'_> {
+    /// Issues an access token, bound when there is a proof.
+    fn issue(&self, subject: &str, resource: &Resource, scope: &Scope) -> Result<TokenAnswer, Refusal> {
+        let token = AccessToken {
+            issuer: self.server.settings.issuer.as_str(),
+            subject,
+            client_id: &self.client.id,
+            audience: &resource.identifier,
+            scope,
+            jkt: self.proof.as_ref().map(VerifiedProof::jkt),
+            issued_at: self.now,
+        };
+        Ok(token.issue(&self.server.keys)?)
+    }
+}
+
+/// The proof's own refusals come as they are.
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::Proof(rejection)
+    }
+}

@@ -1,0 +1,187 @@
+//! The server: settings, storage, keys and verifier put together once.
+
+use std::sync::Arc;
+
+use axum::Router;
+use countersign_dpop::error::{NonceError, ProofError, ReplayError};
+use countersign_dpop::jose::Algorithms;
+use countersign_dpop::replay::{QuotaKey, Recorded};
+use countersign_dpop::time::{Clock, Timestamp};
+use countersign_dpop::{Htu, HtuError, NoRandomness, NonceKey, NoncePolicy, Rejection, Verifier};
+use zeroize::Zeroizing;
+
+use crate::authentication::{AssertionError, ClientError, MAX_LIFE};
+use crate::client::Client;
+use crate::config::{FAPI2_ALGORITHMS, Settings};
+use crate::endpoint;
+use crate::error::Refusal;
+use crate::seal::{Seal, SealError, SealFileError};
+use crate::share::{Reserved, Shares};
+use crate::signing::{KeyError, SigningKeys};
+use crate::storage::{SingleUse, SqliteStorage, Storage, StorageError, StorageOpenError, Verdict};
+
+/// An authorization server, ready to serve.
+#[derive(Clone, Debug)]
+pub struct AuthServer {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Why a server cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory or its database.
+    #[error(transparent)]
+    Storage(#[from] StorageOpenError),
+    /// The storage, once opened, does not answer.
+    #[error(transparent)]
+    StorageAway(#[from] StorageError),
+    /// The sealing key.
+    #[error(transparent)]
+    SealFile(#[from] SealFileError),
+    /// A secret that the storage holds.
+    #[error("the nonce key cannot be opened: {0}")]
+    NonceKey(SealError),
+    /// The signing keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// No random bytes.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The issuer's endpoints cannot be expressed as `htu`.
+    #[error("the issuer is too long: {0}")]
+    Htu(#[from] HtuError),
+    /// An algorithm that the profile asks for is not in this build.
+    #[error("this build lacks an algorithm that the profile needs")]
+    Algorithms,
+}
+
+impl AuthServer {
+    /// Opens the storage in the data directory of `settings`, making what is not there: directory, database, sealing
+    /// key, signing key.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let window = settings.profile.rules().window;
+        let storage = SqliteStorage::open(&settings.data, window, clock.now()).await?;
+        Self::open_with(settings, Arc::new(storage), clock).await
+    }
+
+    /// Opens the server on a storage that is already there. The sealing key stays in the data directory.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_with(
+        settings: Settings,
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let now = clock.now();
+        let seal = Seal::open_or_make(&settings.data.join("sealing.key"))?;
+        let nonce_key = find_or_make_nonce_key(storage.as_ref(), &seal).await?;
+        let keys = SigningKeys::load_or_make(storage.as_ref(), &seal, now).await?;
+        storage.sweep(now).await?;
+        let shares = Shares::new(CAPACITY, storage.count_recorded().await?, now.plus(MAX_LIFE));
+        let shared = Shared {
+            verifier: verifier(&settings, nonce_key)?,
+            assertion_algorithms: Algorithms::all().narrowed_to(FAPI2_ALGORITHMS).ok_or(OpenError::Algorithms)?,
+            token_htu: settings.issuer.htu(endpoint::TOKEN_PATH)?,
+            settings,
+            clock,
+            storage,
+            keys,
+            shares,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Metadata, keys and the endpoints, at the paths that the issuer implies.
+    pub fn router(&self) -> Router {
+        endpoint::router(&self.shared)
+    }
+
+    /// `/healthz` and `/readyz`, for an address of their own.
+    pub fn admin_router(&self) -> Router {
+        endpoint::admin_router(&self.shared)
+    }
+
+    /// The settings it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+}
+
+/// The most single-use entries that are live at a time.
+const CAPACITY: u64 = 1_000_000;
+
+/// What every request needs.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) keys: SigningKeys,
+    pub(crate) verifier: Verifier,
+    pub(crate) assertion_algorithms: Algorithms,
+    pub(crate) token_htu: Htu,
+    shares: Shares,
+}
+
+impl Shared {
+    /// A fresh nonce of the current epoch.
+    pub(crate) fn issue_nonce(&self, now: Timestamp) -> String {
+        self.verifier.issue_nonce(&self.storage.epoch().id, now)
+    }
+
+    /// Whose share the entries of `client` count against.
+    pub(crate) fn quota_key(&self, client: &Client) -> QuotaKey {
+        QuotaKey::new(&[self.settings.issuer.as_str(), &client.id])
+    }
+
+    /// Makes room for what is about to be recorded.
+    pub(crate) fn reserve_share(
+        &self,
+        client: &Client,
+        once: &SingleUse,
+        now: Timestamp,
+    ) -> Result<Reserved<'_>, Refusal> {
+        let reserved = self.shares.reserve(self.quota_key(client), once.entries(), now);
+        reserved.map_err(|full| Refusal::Proof(ReplayError::from(full).into()))
+    }
+
+    /// What the storage's verdict means for the proof; one about the assertion is a refusal of its own.
+    pub(crate) fn judge(&self, verdict: Verdict) -> Result<Recorded, Refusal> {
+        match verdict {
+            Verdict::First => Ok(Recorded::First),
+            Verdict::ProofReplayed => Ok(Recorded::Replayed),
+            // Where nonces are never asked for there is no way out but a new proof.
+            Verdict::NonceDemanded if self.verifier.nonce_policy() == NoncePolicy::Never => {
+                Err(Rejection::from(ProofError::BeforeEpoch).into())
+            }
+            Verdict::NonceDemanded => Err(Rejection::from(NonceError::EpochDemandsNonce).into()),
+            Verdict::AssertionReplayed => Err(ClientError::Assertion(AssertionError::Replayed).into()),
+            Verdict::AssertionForgotten => Err(ClientError::Assertion(AssertionError::Forgotten).into()),
+        }
+    }
+}
+
+fn verifier(settings: &Settings, nonce_key: NonceKey) -> Result<Verifier, OpenError> {
+    let rules = settings.profile.rules();
+    let algorithms = Algorithms::all().narrowed_to(rules.proof_algorithms).ok_or(OpenError::Algorithms)?;
+    Ok(Verifier::new(settings.issuer.as_str(), nonce_key)
+        .with_algorithms(algorithms)
+        .with_window(rules.window)
+        .with_nonce_policy(settings.nonce.into()))
+}
+
+const NONCE_KEY: &str = "nonce key";
+
+async fn find_or_make_nonce_key(storage: &dyn Storage, seal: &Seal) -> Result<NonceKey, OpenError> {
+    let mut fresh = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(&mut fresh[..]).map_err(|_| NoRandomness)?;
+    let sealed = seal.seal(NONCE_KEY, &fresh[..]).map_err(OpenError::NonceKey)?;
+    let kept = storage.keep_secret(NONCE_KEY, sealed).await?;
+    let opened = seal.open(NONCE_KEY, &kept).map_err(OpenError::NonceKey)?;
+    fresh.copy_from_slice(opened.get(..32).ok_or(OpenError::NonceKey(SealError::NotOurs))?);
+    Ok(NonceKey::from_bytes(*fresh))
+}
