@@ -1,5 +1,8 @@
 //! The verifier: one list of checks, two drivers. `check` stops at the first failure; `examine` runs them all.
 
+#[cfg(test)]
+mod tests;
+
 use crate::ath::Ath;
 use crate::checks;
 use crate::confirm::Confirmation;
