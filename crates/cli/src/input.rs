@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use crate::error::CommandError;
 
@@ -25,6 +26,26 @@ pub(crate) fn read_text(path: &Path, what: &str) -> Result<String, CommandError>
         return Err(CommandError::configuration(message));
     }
     Ok(text)
+}
+
+/// Reads a small file, or standard input for `-`, that holds a secret. The bytes are wiped when dropped.
+///
+/// # Errors
+/// When it is absent, unreadable, or larger than a mebibyte.
+pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    let unreadable =
+        |fault| CommandError::configuration(format!("cannot read the {what} in {}: {fault}", path.display()));
+    let source: Box<dyn Read> = match path.to_str() {
+        Some("-") => Box::new(std::io::stdin().lock()),
+        _ => Box::new(File::open(path).map_err(unreadable)?),
+    };
+    let mut bytes = Zeroizing::new(Vec::new());
+    source.take(MAX_CONFIG + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_CONFIG {
+        let message = format!("the {what} in {} is larger than {MAX_CONFIG} bytes", path.display());
+        return Err(CommandError::configuration(message));
+    }
+    Ok(bytes)
 }
 
 /// Reads a TOML file into `T`, refusing unknown keys as `T` says.

@@ -1,0 +1,102 @@
+//! Which store, and what seals it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use countersign_client::keys::{KeyStoreError, SealedFileStore};
+use countersign_dpop::time::SystemClock;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::error::CommandError;
+use crate::input;
+
+/// What seals a key: a passphrase, or without one the device key of the directory.
+#[derive(Debug, Args)]
+pub(crate) struct Sealing {
+    /// Ask for a passphrase to seal the key with; without one it is sealed by a device key beside it
+    #[arg(long)]
+    passphrase: bool,
+    /// File whose first line is the passphrase
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Sealing {
+    /// The passphrase for a key about to be sealed: from the prompt (asked twice), the file, or the variable.
+    pub(crate) fn passphrase_for_new_key(&self) -> Result<Option<SecretString>, CommandError> {
+        if self.passphrase {
+            return ask_twice().map(Some);
+        }
+        if let Some(file) = &self.passphrase_file {
+            return passphrase_in(file).map(Some);
+        }
+        Ok(passphrase_of_environment())
+    }
+}
+
+/// The directory of the sealed files.
+pub(crate) fn directory(given: Option<PathBuf>) -> Result<PathBuf, CommandError> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = data.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
+    data.map(|data| data.join("countersign/keys")).ok_or_else(|| {
+        CommandError::configuration("there is no home directory to keep keys in").with_hint("say where with --keys DIR")
+    })
+}
+
+/// The store in `directory`.
+pub(crate) fn sealed_store(
+    directory: &Path,
+    passphrase: Option<SecretString>,
+) -> Result<SealedFileStore, CommandError> {
+    let store = SealedFileStore::new(directory, Arc::new(SystemClock));
+    match passphrase {
+        Some(passphrase) => store.with_passphrase(passphrase).map_err(store_error),
+        None => Ok(store),
+    }
+}
+
+/// Says what a store said.
+pub(crate) fn store_error(fault: KeyStoreError) -> CommandError {
+    let error = CommandError::configuration(&fault);
+    match fault {
+        KeyStoreError::NotFound { .. } => error.with_hint("countersign key list shows the keys there are"),
+        KeyStoreError::PassphraseNeeded { .. } => {
+            error.with_hint("give it with --passphrase, --passphrase-file FILE or COUNTERSIGN_PASSPHRASE")
+        }
+        _ => error,
+    }
+}
+
+fn ask(prompt: &str) -> Result<SecretString, CommandError> {
+    rpassword::prompt_password(prompt).map(SecretString::from).map_err(|fault| {
+        CommandError::configuration(format!("no passphrase could be read: {fault}"))
+            .with_hint("without a terminal use --passphrase-file FILE or COUNTERSIGN_PASSPHRASE")
+    })
+}
+
+fn ask_twice() -> Result<SecretString, CommandError> {
+    let first = ask("new passphrase: ")?;
+    if ask("again: ")?.expose_secret() == first.expose_secret() {
+        Ok(first)
+    } else {
+        Err(CommandError::configuration("the two passphrases differ; nothing was written"))
+    }
+}
+
+fn passphrase_of_environment() -> Option<SecretString> {
+    let secret = std::env::var_os("COUNTERSIGN_PASSPHRASE")?.into_string().ok()?;
+    Some(SecretString::from(secret))
+}
+
+fn passphrase_in(file: &Path) -> Result<SecretString, CommandError> {
+    let bytes = input::read_secret(file, "passphrase")?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| CommandError::configuration(format!("the passphrase in {} is not UTF-8", file.display())))?;
+    let line = Zeroizing::new(text.lines().next().unwrap_or_default().to_owned());
+    Ok(SecretString::from(line.as_str()))
+}
