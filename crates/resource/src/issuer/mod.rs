@@ -1,0 +1,209 @@
+//! Trusted issuers, their keys, and the access tokens they signed.
+
+mod config;
+mod discovery;
+mod keys;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use countersign_dpop::Ath;
+use countersign_dpop::error::TokenError;
+use countersign_dpop::jose::{Algorithms, Jkt};
+use countersign_dpop::time::Timestamp;
+use futures_util::future::join_all;
+
+pub(crate) use self::config::media_subtype;
+pub use self::config::{IssuerConfig, IssuerConfigError};
+pub use self::discovery::KeysError;
+use self::keys::IssuerKeys;
+pub(crate) use self::keys::KeySnapshot;
+pub use self::keys::{MAX_BACKOFF, RENEW_KEYS_AFTER, STALE_KEYS_FOR, UNKNOWN_KEY_FLOOR};
+use crate::fetch::Fetch;
+use crate::token::{AccessToken, JwtLimits, TokenCache, UnverifiedToken};
+
+/// The issuers that a resource trusts, with their keys and the tokens seen. Cheap to clone; clones share
+/// everything, so several resources of one process can use one.
+#[derive(Clone, Debug)]
+pub struct Issuers {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    issuers: HashMap<String, Issuer>,
+    /// In the order of the configuration.
+    names: Vec<String>,
+    limits: JwtLimits,
+    tokens: TokenCache<KnownToken>,
+    /// Tokens whose signature did not verify, with the serial of the keys that said so.
+    forged: TokenCache<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    pub(crate) name: Arc<str>,
+    pub(crate) algorithms: Algorithms,
+    pub(crate) types: Vec<String>,
+    audiences: Vec<String>,
+    keys: IssuerKeys,
+}
+
+/// A token whose signature verified with a key that its issuer had at that time.
+#[derive(Clone, Debug)]
+struct KnownToken {
+    token: Arc<AccessToken>,
+    signed_by: Jkt,
+}
+
+/// An issuer whose tokens cannot be judged at present.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MissingKeys {
+    /// The issuer.
+    pub issuer: String,
+    /// Why there are no keys.
+    pub fault: KeysError,
+}
+
+impl Issuers {
+    /// How many verified tokens are remembered.
+    pub const TOKENS: usize = 16_384;
+    /// How many tokens with a bad signature are remembered.
+    pub const FORGED_TOKENS: usize = 1_024;
+
+    /// Trusts `issuers`; keys and metadata that are not in the configuration come through `fetch`. Nothing is
+    /// fetched yet, so an issuer that is away stops nothing.
+    ///
+    /// # Errors
+    /// [`IssuerConfigError::None`] or [`IssuerConfigError::Repeated`].
+    pub fn new(issuers: Vec<IssuerConfig>, fetch: &Arc<dyn Fetch>) -> Result<Self, IssuerConfigError> {
+        let mut by_name = HashMap::new();
+        let mut names = Vec::new();
+        for config in issuers {
+            let name = config.issuer.clone();
+            if by_name.insert(name.clone(), Issuer::new(config, fetch)).is_some() {
+                return Err(IssuerConfigError::Repeated { issuer: name });
+            }
+            names.push(name);
+        }
+        if names.is_empty() {
+            return Err(IssuerConfigError::None);
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                issuers: by_name,
+                names,
+                limits: JwtLimits::default(),
+                tokens: TokenCache::new(Self::TOKENS),
+                forged: TokenCache::new(Self::FORGED_TOKENS),
+            }),
+        })
+    }
+
+    /// The issuer identifiers, in the order of the configuration.
+    pub fn names(&self) -> &[String] {
+        &self.inner.names
+    }
+
+    /// Fetches what is missing or about to age, every issuer at once. A task in the background that calls this
+    /// every few seconds spares requests the waiting and makes `readiness` true without any.
+    pub async fn renew(&self, now: Timestamp) {
+        join_all(self.inner.issuers.values().map(|issuer| issuer.keys.renew(now))).await;
+    }
+
+    /// The issuers whose tokens cannot be judged at `now`, and why. Empty when all is well.
+    pub fn readiness(&self, now: Timestamp) -> Vec<MissingKeys> {
+        let missing = |name: &String| {
+            let fault = self.inner.issuers.get(name)?.keys.missing(now)?;
+            Some(MissingKeys { issuer: name.clone(), fault })
+        };
+        self.inner.names.iter().filter_map(missing).collect()
+    }
+
+    /// Reads and judges an access token for the resource `audience`. Everything that can change between two
+    /// requests (time, audience, the issuer's keys) is judged at each; parsing and the signature once per token.
+    pub(crate) async fn read(
+        &self,
+        token: &str,
+        ath: &Ath,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<Arc<AccessToken>, TokenError> {
+        if let Some(known) = self.inner.tokens.get(ath) {
+            let issuer = self.issuer(known.token.issuer())?;
+            issuer.judge(&known.token, audience, now)?;
+            let keys = issuer.keys.current(now).await.map_err(|fault| unavailable(&fault))?;
+            if keys.holds(&known.signed_by) {
+                return Ok(known.token);
+            }
+            self.inner.tokens.remove(ath);
+        }
+        self.read_new(token, ath, audience, now).await
+    }
+
+    async fn read_new(
+        &self,
+        token: &str,
+        ath: &Ath,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<Arc<AccessToken>, TokenError> {
+        let unverified = UnverifiedToken::parse(token, self.inner.limits)?;
+        let issuer = self.issuer(unverified.issuer()?)?;
+        let claims = unverified.claims(issuer)?;
+        issuer.judge(&claims, audience, now)?;
+        let algorithm = unverified.algorithm(issuer)?;
+        let mut keys = issuer.keys.current(now).await.map_err(|fault| unavailable(&fault))?;
+        if keys.set().candidates(unverified.kid(), algorithm).next().is_none() {
+            keys = issuer.keys.newer(&keys, now).await.unwrap_or(keys);
+        }
+        if self.inner.forged.get(ath) == Some(keys.serial()) {
+            return Err(TokenError::BadSignature);
+        }
+        match unverified.verify(issuer, algorithm, &keys) {
+            Ok(signed_by) => {
+                let token = Arc::new(claims);
+                self.inner.tokens.insert(*ath, KnownToken { token: Arc::clone(&token), signed_by });
+                Ok(token)
+            }
+            Err(fault) => {
+                if fault == TokenError::BadSignature {
+                    self.inner.forged.insert(*ath, keys.serial());
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    fn issuer(&self, name: &str) -> Result<&Issuer, TokenError> {
+        self.inner
+            .issuers
+            .get(name)
+            .ok_or_else(|| TokenError::IssuerUnknown { found: Some(crate::token::shorten(name)) })
+    }
+}
+
+impl Issuer {
+    fn new(config: IssuerConfig, fetch: &Arc<dyn Fetch>) -> Self {
+        Self {
+            name: config.issuer.as_str().into(),
+            algorithms: config.algorithms,
+            types: config.types,
+            audiences: config.audiences,
+            keys: IssuerKeys::new(config.issuer, config.keys, Arc::clone(fetch)),
+        }
+    }
+
+    fn judge(&self, token: &AccessToken, audience: &str, now: Timestamp) -> Result<(), TokenError> {
+        if self.audiences.is_empty() {
+            token.judge(&[audience], now)
+        } else {
+            let accepted: Vec<&str> = self.audiences.iter().map(String::as_str).collect();
+            token.judge(&accepted, now)
+        }
+    }
+}
+
+fn unavailable(fault: &KeysError) -> TokenError {
+    TokenError::IssuerUnavailable { reason: fault.to_string() }
+}

@@ -1,0 +1,198 @@
+//! What a resource server is told at the start.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use countersign_dpop::jose::Algorithms;
+use countersign_dpop::time::{Timestamp, Window};
+use countersign_dpop::{NoncePolicy, PublicOrigin, PublicOriginError};
+use http::HeaderValue;
+
+use crate::issuer::Issuers;
+use crate::stage::{BearerAllowance, BearerExceptions, Stage};
+use crate::verdict::BearerSunset;
+
+/// How one resource is guarded. Starts with the strictest settings: stage `require`, window `rfc`, all algorithms,
+/// nonces where the replay memory does not reach.
+#[derive(Clone, Debug)]
+pub struct ResourceConfig {
+    pub(crate) resource: PublicOrigin,
+    pub(crate) identifier: String,
+    pub(crate) origins: Vec<PublicOrigin>,
+    pub(crate) issuers: Issuers,
+    pub(crate) route: Route,
+    pub(crate) algorithms: Algorithms,
+    pub(crate) window: Window,
+    pub(crate) nonce_policy: NoncePolicy,
+    pub(crate) exceptions: BearerExceptions,
+    pub(crate) sunset: Option<BearerSunset>,
+    pub(crate) unbound_routes: bool,
+    pub(crate) scopes_supported: Vec<String>,
+    pub(crate) name: Option<String>,
+}
+
+/// The resource identifier is not an https URL without query and fragment (RFC 9728 §1.2 allows a query; a resource
+/// here is an origin or a path below one).
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the resource identifier {resource:?} is not usable: {fault}")]
+pub struct ResourceConfigError {
+    /// The identifier.
+    pub resource: String,
+    /// What is wrong.
+    pub fault: PublicOriginError,
+}
+
+impl ResourceConfig {
+    /// Guards the resource `resource` (its identifier: the audience of its tokens and the realm of its nonces and
+    /// replay records), which clients reach at `public_origin`, with tokens of `issuers`.
+    ///
+    /// # Errors
+    /// [`ResourceConfigError`] when `resource` is not an https URL, or http to a loopback host.
+    pub fn new(
+        resource: impl Into<String>,
+        public_origin: PublicOrigin,
+        issuers: Issuers,
+    ) -> Result<Self, ResourceConfigError> {
+        let identifier = resource.into();
+        let resource = PublicOrigin::parse(&identifier)
+            .map_err(|fault| ResourceConfigError { resource: identifier.clone(), fault })?;
+        Ok(Self {
+            resource,
+            identifier,
+            origins: vec![public_origin],
+            issuers,
+            route: Route::default(),
+            algorithms: Algorithms::all(),
+            window: Window::RFC,
+            nonce_policy: NoncePolicy::Optional,
+            exceptions: BearerExceptions::default(),
+            sunset: None,
+            unbound_routes: false,
+            scopes_supported: Vec::new(),
+            name: None,
+        })
+    }
+
+    /// The stage of requests that no route of their own is given for.
+    #[must_use]
+    pub fn with_stage(mut self, stage: Stage) -> Self {
+        self.route.stage = stage;
+        self
+    }
+
+    /// Another origin under which clients may reach the resource. Requests are told apart by
+    /// [`crate::RequestFacts::authority`].
+    #[must_use]
+    pub fn with_alias(mut self, origin: PublicOrigin) -> Self {
+        self.origins.push(origin);
+        self
+    }
+
+    /// Accepts proofs signed by these algorithms only.
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: Algorithms) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    /// The ages at which a proof is taken.
+    #[must_use]
+    pub fn with_window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// When proofs need a nonce. In `observe` none is ever asked for, because the answer is not touched.
+    #[must_use]
+    pub fn with_nonce_policy(mut self, policy: NoncePolicy) -> Self {
+        self.nonce_policy = policy;
+        self
+    }
+
+    /// Lets one client go on with Bearer until `until`, its last second.
+    #[must_use]
+    pub fn with_bearer_exception(
+        mut self,
+        issuer: impl Into<String>,
+        client_id: impl Into<String>,
+        allowance: BearerAllowance,
+        until: Timestamp,
+    ) -> Self {
+        self.exceptions.add(issuer.into(), client_id.into(), allowance, until);
+        self
+    }
+
+    /// What Bearer clients are told in `prefer`: since when Bearer is deprecated, and when it ends. Times outside
+    /// the years 1970 to 9999 are left out.
+    #[must_use]
+    pub fn with_bearer_sunset(mut self, deprecated: Timestamp, sunset: Option<Timestamp>) -> Self {
+        self.sunset =
+            Some(BearerSunset { deprecation: structured_date(deprecated), sunset: sunset.and_then(http_date) });
+        self
+    }
+
+    /// Says that some route of the resource takes unbound tokens, so that the metadata does not claim otherwise.
+    #[must_use]
+    pub fn with_unbound_routes(mut self) -> Self {
+        self.unbound_routes = true;
+        self
+    }
+
+    /// The scopes that the metadata names.
+    #[must_use]
+    pub fn with_scopes_supported(mut self, scopes: Vec<String>) -> Self {
+        self.scopes_supported = scopes;
+        self
+    }
+
+    /// The name of the resource for people, in the metadata.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+/// What one part of a resource asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    pub(crate) label: Option<String>,
+    pub(crate) stage: Stage,
+    pub(crate) scopes: Vec<String>,
+}
+
+impl Route {
+    /// A route at this stage that asks for no scope.
+    pub fn new(stage: Stage) -> Self {
+        Self { label: None, stage, scopes: Vec::new() }
+    }
+
+    /// Its name in decisions.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The scopes that a token must have, all of them.
+    #[must_use]
+    pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Its stage.
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+}
+
+pub(crate) fn structured_date(time: Timestamp) -> HeaderValue {
+    HeaderValue::from_str(&format!("@{time}")).unwrap_or(HeaderValue::from_static("@0"))
+}
+
+fn http_date(time: Timestamp) -> Option<HeaderValue> {
+    /// The last second that an HTTP-date can name.
+    const END_OF_9999: u64 = 253_402_300_799;
+    let seconds = u64::try_from(time.seconds()).ok().filter(|seconds| *seconds <= END_OF_9999)?;
+    HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))).ok()
+}

@@ -1,0 +1,257 @@
+//! Judging one request: target, credentials, proof (pure), token, confirmation, policy, and the replay record last.
+//! What is cheap and leaves no trace comes first, so a refused request has spent nothing.
+
+use std::sync::Arc;
+
+use countersign_dpop::error::{ConfirmationError, CredentialsError, NonceError, PolicyError, ProofError, TokenError};
+use countersign_dpop::headers::{Credentials, read_credentials};
+use countersign_dpop::jose::Jkt;
+use countersign_dpop::replay::QuotaKey;
+use countersign_dpop::time::Timestamp;
+use countersign_dpop::{
+    Ath, CheckedProof, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection, Verifier,
+};
+use http::StatusCode;
+
+use crate::access::Access;
+use crate::decision::{Check, Decision, DecisionOutcome, PresentedScheme, fault_name};
+use crate::refusal::{Refusal, code, status};
+use crate::server::config::structured_date;
+use crate::server::{Inner, RequestFacts, Route};
+use crate::stage::{BearerAllowance, Stage};
+use crate::token::{AccessToken, shorten};
+use crate::verdict::{BearerSunset, Outcome, Verdict};
+
+pub(super) async fn judge(server: &Inner, request: &RequestFacts<'_>, route: &Route) -> Verdict {
+    let mut trial = Trial { server, route, now: server.clock.now(), seen: Seen::default() };
+    let result = trial.run(request).await;
+    trial.conclude(result)
+}
+
+/// One request on its way through the checks.
+struct Trial<'a> {
+    server: &'a Inner,
+    route: &'a Route,
+    now: Timestamp,
+    seen: Seen,
+}
+
+/// What became known on the way.
+#[derive(Default)]
+struct Seen {
+    scheme: PresentedScheme,
+    checks: Vec<Check>,
+    offset: Option<i64>,
+    jkt: Option<Jkt>,
+    nonce_age: Option<NonceAge>,
+    token: Option<Arc<AccessToken>>,
+}
+
+impl Trial<'_> {
+    async fn run(&mut self, request: &RequestFacts<'_>) -> Result<Access, Rejection> {
+        let htu = self.origin(request)?.htu(request.path_and_query).map_err(|_| PolicyError::BadTarget)?;
+        self.seen.checks.push(Check::Target);
+        let credentials = read_credentials(request.headers)?;
+        self.seen.scheme = match credentials {
+            Credentials::None => PresentedScheme::None,
+            Credentials::Dpop { .. } => PresentedScheme::Dpop,
+            Credentials::Bearer { .. } => PresentedScheme::Bearer,
+        };
+        if has_token_in_query(request.path_and_query) {
+            return Err(CredentialsError::TokenOutsideHeader.into());
+        }
+        match credentials {
+            Credentials::None => Err(CredentialsError::Missing.into()),
+            Credentials::Dpop { token, proof } => self.by_proof(request.method, &htu, token, proof).await,
+            Credentials::Bearer { token, proof: _ } => self.by_bearer(token).await,
+        }
+    }
+
+    /// The origin that the request was made to.
+    fn origin(&self, request: &RequestFacts<'_>) -> Result<&PublicOrigin, Rejection> {
+        let origins = &self.server.config.origins;
+        let Some(authority) = request.authority else {
+            return Ok(&origins[0]);
+        };
+        origins.iter().find(|origin| origin.is_authority(authority)).ok_or_else(|| {
+            let expected = origins[0].authority().to_owned();
+            PolicyError::ForeignAuthority { expected, found: shorten(authority) }.into()
+        })
+    }
+
+    async fn by_proof(&mut self, method: &str, htu: &Htu, token: &str, proof: &str) -> Result<Access, Rejection> {
+        self.seen.checks.push(Check::Credentials);
+        let ath = Ath::of(token);
+        let checked = self.check(method, htu, &ath, proof)?;
+        let token = self.read(token, &ath).await?;
+        let bound = checked.confirm(token.confirmation())?;
+        self.seen.checks.push(Check::Confirmation);
+        self.permit(&token)?;
+        let quota = QuotaKey::new(&[token.issuer(), token.client_id().or(token.subject()).unwrap_or_default()]);
+        let confirmed = bound.record(self.server.replay.as_ref(), Some(quota), self.now).await?;
+        self.seen.checks.push(Check::Replay);
+        Ok(Access::by_proof(token, confirmed))
+    }
+
+    fn check(&mut self, method: &str, htu: &Htu, ath: &Ath, proof: &str) -> Result<CheckedProof, Rejection> {
+        let expected = ExpectedRequest { method, htu, ath: Some(ath) };
+        let epoch = self.server.replay.epoch(self.now);
+        let checked = self.verifier().check(proof, &expected, &epoch, self.now);
+        match &checked {
+            Ok(proof) => {
+                self.seen.checks.push(Check::Proof);
+                self.seen.offset = Some(proof.iat().floor().since(self.now));
+                self.seen.jkt = Some(*proof.jkt());
+                self.seen.nonce_age = proof.nonce_age();
+            }
+            Err(Rejection::Proof(ProofError::Stale { age, .. })) => self.seen.offset = Some(age.saturating_neg()),
+            Err(Rejection::Proof(ProofError::FromFuture { ahead, .. })) => self.seen.offset = Some(*ahead),
+            Err(_) => (),
+        }
+        checked
+    }
+
+    async fn by_bearer(&mut self, token: &str) -> Result<Access, Rejection> {
+        self.seen.checks.push(Check::Credentials);
+        let token = match self.read(token, &Ath::of(token)).await {
+            // Where Bearer is refused anyway, an issuer that is away changes nothing.
+            Err(TokenError::IssuerUnavailable { .. }) if !self.route.stage.takes_bearer() => {
+                return Err(ConfirmationError::BearerNotAccepted.into());
+            }
+            read => read?,
+        };
+        let exceptions = &self.server.config.exceptions;
+        let allowance = exceptions.allowance(token.issuer(), token.client_id(), self.now);
+        if token.confirmation().is_bound() && allowance < Some(BearerAllowance::BoundToo) {
+            return Err(ConfirmationError::BoundAsBearer.into());
+        }
+        if !self.route.stage.takes_bearer() && allowance.is_none() {
+            return Err(ConfirmationError::BearerNotAccepted.into());
+        }
+        self.seen.checks.push(Check::Confirmation);
+        self.permit(&token)?;
+        Ok(Access::by_bearer(token))
+    }
+
+    async fn read(&mut self, token: &str, ath: &Ath) -> Result<Arc<AccessToken>, TokenError> {
+        let config = &self.server.config;
+        let token = config.issuers.read(token, ath, &config.identifier, self.now).await?;
+        self.seen.checks.push(Check::Token);
+        self.seen.token = Some(Arc::clone(&token));
+        Ok(token)
+    }
+
+    fn permit(&mut self, token: &AccessToken) -> Result<(), Rejection> {
+        if self.route.scopes.iter().any(|scope| !token.has_scope(scope)) {
+            return Err(PolicyError::InsufficientScope { required: self.route.scopes.join(" ") }.into());
+        }
+        self.seen.checks.push(Check::Policy);
+        Ok(())
+    }
+
+    fn verifier(&self) -> &Verifier {
+        match self.route.stage {
+            Stage::Observe => &self.server.observing_verifier,
+            Stage::Accept | Stage::Prefer | Stage::Require => &self.server.verifier,
+        }
+    }
+
+    fn conclude(self, result: Result<Access, Rejection>) -> Verdict {
+        let result = result.map_err(|rejection| self.without_nonces(rejection));
+        let decision = self.decision(&result);
+        let nonce = self.nonce(&result);
+        let sunset = self.sunset(&result);
+        let outcome = match result {
+            Ok(access) => Outcome::Granted(access),
+            Err(rejection) if self.route.stage == Stage::Observe => Outcome::Observed(rejection),
+            Err(rejection) => {
+                let challenges = self.server.challenges(&rejection, self.route.stage, self.seen.scheme);
+                Outcome::Refused(Refusal { rejection, challenges, nonce: nonce.clone() })
+            }
+        };
+        Verdict { outcome, decision, nonce, sunset }
+    }
+
+    /// Where nonces are switched off, none can be demanded: an epoch that began while the request was judged leaves
+    /// its proof without a way to be taken.
+    fn without_nonces(&self, rejection: Rejection) -> Rejection {
+        match (&rejection, self.verifier().nonce_policy()) {
+            (Rejection::Nonce(NonceError::EpochDemandsNonce), NoncePolicy::Never) => ProofError::BeforeEpoch.into(),
+            _ => rejection,
+        }
+    }
+
+    fn nonce(&self, result: &Result<Access, Rejection>) -> Option<String> {
+        let policy = self.server.verifier.nonce_policy();
+        if self.route.stage == Stage::Observe || policy == NoncePolicy::Never {
+            return None;
+        }
+        let wanted = match result {
+            Err(Rejection::Nonce(_)) => true,
+            Err(rejection) if policy == NoncePolicy::Required && status(rejection) == StatusCode::UNAUTHORIZED => true,
+            Ok(_) | Err(_) => self.seen.nonce_age == Some(NonceAge::Ageing),
+        };
+        wanted.then(|| self.server.verifier.issue_nonce(&self.server.replay.epoch(self.now).id, self.now))
+    }
+
+    fn sunset(&self, result: &Result<Access, Rejection>) -> Option<BearerSunset> {
+        let bearer = result.as_ref().is_ok_and(|access| access.proof().is_none());
+        let tell = || BearerSunset { deprecation: structured_date(self.server.started), sunset: None };
+        (bearer && self.route.stage == Stage::Prefer).then(|| self.server.config.sunset.clone().unwrap_or_else(tell))
+    }
+
+    fn decision(&self, result: &Result<Access, Rejection>) -> Decision {
+        let outcome = match (result, self.route.stage) {
+            (Ok(_), _) => DecisionOutcome::Granted,
+            (Err(_), Stage::Observe) => DecisionOutcome::Observed,
+            (Err(_), Stage::Accept | Stage::Prefer | Stage::Require) => DecisionOutcome::Refused,
+        };
+        let fault = result.as_ref().err();
+        let token = self.seen.token.as_deref();
+        Decision {
+            version: Decision::VERSION,
+            time: self.now.seconds(),
+            outcome,
+            code: fault.map_or("ok", fault_name),
+            error: fault.and_then(code).map(countersign_dpop::ErrorCode::as_str),
+            status: fault.map(|fault| status(fault).as_u16()),
+            reason: fault.map(ToString::to_string),
+            checks: self.seen.checks.clone(),
+            offset: self.seen.offset,
+            jkt: self.seen.jkt.map(|jkt| jkt.to_string()),
+            route: self.route.label.clone(),
+            client: token.and_then(AccessToken::client_id).map(ToOwned::to_owned),
+            issuer: token.map(|token| token.issuer().to_owned()),
+            stage: self.route.stage,
+            scheme: self.seen.scheme,
+            bound: token.map(|token| token.confirmation().is_bound()),
+        }
+    }
+}
+
+/// True when the query has a parameter `access_token` (RFC 6750 §2.3), however its name is encoded.
+fn has_token_in_query(path_and_query: &str) -> bool {
+    let query = path_and_query.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|parameter| is_access_token(parameter.split('=').next().unwrap_or_default()))
+}
+
+fn is_access_token(name: &str) -> bool {
+    const NAME: &[u8] = b"access_token";
+    let mut rest = name.as_bytes();
+    for expected in NAME {
+        let (byte, after) = match rest {
+            [b'%', high, low, after @ ..] => (hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low), after),
+            [byte, after @ ..] => (Some(*byte), after),
+            [] => return false,
+        };
+        if byte != Some(*expected) {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
