@@ -1,7 +1,10 @@
 //! What every serving command does alike: the ready line, and the signals that end it.
 
-use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
 
+use axum::Router;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::CommandError;
@@ -32,9 +35,35 @@ pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()> + Send + 'sta
 }
 
 /// Prints the line that says where the program can be reached.
-pub(crate) fn ready(address: impl Display, admin: Option<impl Display>) {
+pub(crate) fn ready(address: SocketAddr, admin: Option<SocketAddr>) {
     match admin {
-        Some(admin) => render::status(format_args!("ready {address} admin {admin}")),
-        None => render::status(format_args!("ready {address}")),
+        Some(admin) => render::status(format_args!("ready http://{address} admin http://{admin}")),
+        None => render::status(format_args!("ready http://{address}")),
+    }
+}
+
+/// Serves `router` on the admin address, if there is one, for as long as the process lives.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub(crate) async fn admin(listen: Option<SocketAddr>, router: Router) -> Result<Option<SocketAddr>, CommandError> {
+    let Some(listen) = listen else { return Ok(None) };
+    let listener = TcpListener::bind(listen).await.map_err(|fault| cannot_listen(listen, &fault))?;
+    let address = listener.local_addr().map_err(|fault| cannot_listen(listen, &fault))?;
+    tokio::spawn(async move {
+        if let Err(fault) = axum::serve(listener, router).await {
+            tracing::error!(%fault, "the admin address is served no more");
+        }
+    });
+    Ok(Some(address))
+}
+
+/// What to say when an address cannot be bound.
+pub(crate) fn cannot_listen(address: SocketAddr, fault: &io::Error) -> CommandError {
+    let error = CommandError::configuration(format!("cannot listen on {address}: {fault}"));
+    match fault.kind() {
+        io::ErrorKind::AddrInUse => error.with_hint("another program has this port; choose another one, or port 0"),
+        io::ErrorKind::PermissionDenied => error.with_hint("ports below 1024 need a privilege; choose a higher one"),
+        _ => error,
     }
 }

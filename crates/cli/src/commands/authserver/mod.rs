@@ -1,0 +1,72 @@
+//! `countersign authserver`: the issuer.
+
+mod init;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use countersign_authserver::{AuthServer, AuthServerConfig, Settings};
+use countersign_dpop::time::SystemClock;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::error::CommandError;
+use crate::logging::{self, LogFlags};
+use crate::{input, serving};
+
+/// Issues access tokens that are bound to the client's key
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Examples:\n  countersign authserver init --config authserver.toml\n  \
+countersign authserver --config authserver.toml")]
+pub(crate) struct AuthServerCommand {
+    /// TOML file with issuer, data directory, clients and resources
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG", required = true)]
+    config: Option<PathBuf>,
+    /// Address to listen on; port 0 picks a free one [default: the file's, else 127.0.0.1:8090]
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Address for /healthz and /readyz [default: none]
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
+    admin: Option<SocketAddr>,
+    #[command(flatten)]
+    log: LogFlags,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write a commented configuration to start from
+    Init(init::InitCommand),
+}
+
+impl AuthServerCommand {
+    /// Serves until a signal comes, or does what the subcommand says.
+    pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(Action::Init(init)) = &self.action {
+            return init.run();
+        }
+        logging::start(&self.log, LevelFilter::INFO);
+        let settings = settings(self.config.as_deref().unwrap_or(Path::new("authserver.toml")))?;
+        let listen = self.listen.or(settings.listen()).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8090)));
+        let shutdown = serving::shutdown_signal()?;
+        let server = AuthServer::open(settings, Arc::new(SystemClock)).await.map_err(CommandError::configuration)?;
+        let admin = serving::admin(self.admin, server.admin_router()).await?;
+        let bound = server.bind(listen).await.map_err(|fault| serving::cannot_listen(listen, &fault))?;
+        serving::ready(bound.local_addr(), admin);
+        bound.serve(shutdown).await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Reads the configuration; files it names count from its own directory.
+fn settings(file: &Path) -> Result<Settings, CommandError> {
+    let config: AuthServerConfig = input::read_toml(file, "the configuration")?;
+    config.resolve(file.parent().unwrap_or(Path::new("."))).map_err(|faults| {
+        CommandError::configuration(format!("the configuration {} is not right:\n{faults}", file.display()))
+            .with_hint("nothing was started; countersign authserver init writes an example")
+    })
+}
