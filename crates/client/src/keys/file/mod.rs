@@ -68,17 +68,14 @@ impl SealedFileStore {
     }
 
     fn new_sealing(&self) -> Result<(Sealing, SealingKey), KeyStoreError> {
-        match &self.passphrase {
-            Some(passphrase) => {
-                let sealing = Sealing::by_passphrase(self.cost)?;
-                let key = SealingKey::from_passphrase(passphrase, self.cost, &sealing.salt)?;
-                Ok((sealing, key))
-            }
-            None => {
-                let sealing = Sealing::by_device_key()?;
-                let key = SealingKey::from_device_key(&self.directory.make_device_key()?, &sealing.salt)?;
-                Ok((sealing, key))
-            }
+        if let Some(passphrase) = &self.passphrase {
+            let sealing = Sealing::by_passphrase(self.cost)?;
+            let key = SealingKey::from_passphrase(passphrase, self.cost, &sealing.salt)?;
+            Ok((sealing, key))
+        } else {
+            let sealing = Sealing::by_device_key()?;
+            let key = SealingKey::from_device_key(&self.directory.make_device_key()?, &sealing.salt)?;
+            Ok((sealing, key))
         }
     }
 

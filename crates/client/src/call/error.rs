@@ -1,0 +1,53 @@
+//! What can go wrong with a call.
+
+use std::sync::Arc;
+
+use countersign_dpop::MakeError;
+use http::HeaderName;
+
+use crate::flows::TokenError;
+use crate::http::{EndpointError, TransportError};
+use crate::prover::{ClockOff, NonceError};
+
+/// Why a call got no answer that could be given back. Carries nothing secret.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CallError {
+    /// The server's clock is too far away.
+    #[error(transparent)]
+    Clock(#[from] ClockOff),
+    /// The request brings a field that the client sets itself.
+    #[error("the request brings its own {field} field; the client sets it")]
+    CredentialsGiven {
+        /// Which.
+        field: HeaderName,
+    },
+    /// The URL may not be called.
+    #[error("the URL: {0}")]
+    Endpoint(#[from] EndpointError),
+    /// The demand for a nonce could not be met.
+    #[error(transparent)]
+    Nonce(#[from] NonceError),
+    /// The proof could not be made.
+    #[error(transparent)]
+    Proof(Arc<MakeError>),
+    /// There is no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The token cannot be sent in a field.
+    #[error("the token has characters that no header field can have")]
+    TokenNotSendable,
+    /// No answer could be had.
+    #[error("{url}: {fault}")]
+    Transport {
+        /// The URL without its query.
+        url: String,
+        /// What happened.
+        fault: TransportError,
+    },
+}
+
+impl From<MakeError> for CallError {
+    fn from(fault: MakeError) -> Self {
+        Self::Proof(Arc::new(fault))
+    }
+}

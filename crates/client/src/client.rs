@@ -1,0 +1,199 @@
+//! A client, opened from its configuration.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_dpop::ProofMaker;
+use countersign_dpop::jose::{Jkt, KeyFormatError, ProofSigner, SoftwareKey};
+use countersign_dpop::time::Clock;
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::config::{AssertionKey, Authentication, ClientConfig, ClientSecret};
+use crate::flows::{Authenticator, TokenError, client_credentials};
+use crate::http::{Http, TimeLimits, TransportError};
+use crate::keys::{KeyStore, KeyStoreError};
+use crate::nonce::{Binding, NonceJar};
+use crate::observe::{Observer, Step};
+use crate::prover::Prover;
+use crate::session::{Registration, Session};
+use crate::token::{AccessToken, Source, TokenCache};
+
+/// One client at one issuer, with its key, its token and what it has learned of the servers. Clones share all that.
+///
+/// Tokens are fetched when they are needed, by one caller for all, and kept in memory only.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) session: Session,
+    pub(crate) tokens: Arc<TokenCache>,
+}
+
+/// Why a client could not be opened. Carries nothing secret.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum OpenError {
+    /// A file that the configuration names.
+    #[error("{}: {kind}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's reason.
+        kind: io::ErrorKind,
+    },
+    /// A file of the wrong size.
+    #[error("{} is empty or longer than {limit} bytes", path.display())]
+    FileSize {
+        /// Which.
+        path: PathBuf,
+        /// The most bytes that are read.
+        limit: u64,
+    },
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client could not be set up: {0}")]
+    Http(#[from] TransportError),
+    /// The key for `private_key_jwt` cannot be read from its file.
+    #[error("{}: {fault}", path.display())]
+    KeyFile {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: KeyFormatError,
+    },
+    /// A key of the store.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+    /// Proofs and assertions by one key: who gets the one could use it as the other.
+    #[error("the key for private_key_jwt is the key for proofs too ({jkt}); use two keys")]
+    OneKeyForBoth {
+        /// The thumbprint of the key.
+        jkt: Jkt,
+    },
+    /// The secret's file is not text.
+    #[error("{} is not UTF-8 text", path.display())]
+    SecretNotText {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// The longest secret or key file that is read, in bytes.
+const MAX_FILE: u64 = 65_536;
+
+impl Client {
+    /// Opens the client that `config` describes, with its keys from `keys`. Blocks while keys are unsealed; no
+    /// request is made yet.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(config: &ClientConfig, keys: &dyn KeyStore, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let maker = ProofMaker::new(keys.open(&config.keys.dpop)?);
+        let authenticator = authenticator(config, keys, maker.jkt())?;
+        let binding = Binding::new(&format!("{} {}", config.issuer, config.client_id));
+        let prover = Prover::new(maker, clock, Arc::new(NonceJar::default()), binding);
+        let registration = Registration {
+            issuer: config.issuer.clone(),
+            client_id: config.client_id.clone(),
+            resource: config.resource.clone(),
+            scope: config.scope.clone(),
+            assume_dpop: config.assume_dpop,
+        };
+        let http = Http::new(TimeLimits::default())?;
+        Ok(Self { session: Session::new(registration, authenticator, prover, http), tokens: Arc::default() })
+    }
+
+    /// Tells every step of this client, and of clones made from it from now on, to `observe`.
+    #[must_use]
+    pub fn with_observer(mut self, observe: impl Fn(&Step) + Send + Sync + 'static) -> Self {
+        self.session.observer = Observer::new(observe);
+        self
+    }
+
+    /// Waits for other times than the default ones.
+    ///
+    /// # Errors
+    /// [`OpenError::Http`].
+    pub fn with_time_limits(mut self, limits: TimeLimits) -> Result<Self, OpenError> {
+        self.session.http = Http::new(limits)?;
+        Ok(self)
+    }
+
+    /// The thumbprint of the key that proofs are made with.
+    pub fn jkt(&self) -> &Jkt {
+        self.session.prover.maker.jkt()
+    }
+
+    /// What makes this client's proofs.
+    pub fn proof_maker(&self) -> &ProofMaker {
+        &self.session.prover.maker
+    }
+
+    /// A token that is good for a request now: the kept one, or a new one.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub async fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+        Ok(self.token_and_source().await?.0)
+    }
+
+    pub(crate) async fn token_and_source(&self) -> Result<(Arc<AccessToken>, Source), TokenError> {
+        let fetch = async {
+            let metadata = self.session.metadata().await?;
+            client_credentials(&self.session, &metadata).await
+        };
+        self.tokens.get(self.session.prover.clock.now(), fetch).await
+    }
+}
+
+fn authenticator(config: &ClientConfig, keys: &dyn KeyStore, dpop: &Jkt) -> Result<Authenticator, OpenError> {
+    match &config.authentication {
+        Authentication::PrivateKeyJwt { key, kid } => {
+            let signer = assertion_key(key, keys)?;
+            let jkt = signer.public_jwk().jkt();
+            if jkt == *dpop {
+                return Err(OpenError::OneKeyForBoth { jkt });
+            }
+            Ok(Authenticator::PrivateKeyJwt { signer, kid: kid.clone() })
+        }
+        Authentication::ClientSecretBasic { secret } => {
+            Ok(Authenticator::ClientSecretBasic { secret: client_secret(secret)? })
+        }
+        Authentication::None => Ok(Authenticator::None),
+    }
+}
+
+fn assertion_key(key: &AssertionKey, keys: &dyn KeyStore) -> Result<Arc<dyn ProofSigner>, OpenError> {
+    match key {
+        AssertionKey::Stored(name) => Ok(keys.open(name)?),
+        AssertionKey::File(path) => {
+            let text = read_file(path)?;
+            let key = SoftwareKey::from_text(&text, None);
+            Ok(Arc::new(key.map_err(|fault| OpenError::KeyFile { path: path.clone(), fault })?))
+        }
+    }
+}
+
+fn client_secret(secret: &ClientSecret) -> Result<SecretString, OpenError> {
+    match secret {
+        ClientSecret::Inline(secret) => Ok(secret.clone()),
+        ClientSecret::File(path) => {
+            let bytes = read_file(path)?;
+            let text = str::from_utf8(&bytes).map_err(|_| OpenError::SecretNotText { path: path.clone() })?;
+            match text.trim_end() {
+                "" => Err(OpenError::FileSize { path: path.clone(), limit: MAX_FILE }),
+                secret => Ok(secret.into()),
+            }
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let failed = |fault: io::Error| OpenError::File { path: path.to_owned(), kind: fault.kind() };
+    let mut bytes = Zeroizing::new(Vec::new());
+    let longest = MAX_FILE.saturating_add(1);
+    let read = File::open(path).and_then(|file| file.take(longest).read_to_end(&mut bytes)).map_err(failed)?;
+    if read == 0 || bytes.len() as u64 > MAX_FILE {
+        return Err(OpenError::FileSize { path: path.to_owned(), limit: MAX_FILE });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,121 @@
+//! Bodies: those that can be sent again, those that cannot, and those that come back.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::http::{TransportError, read_at_most};
+
+/// The body of a request.
+pub struct RequestBody(Content);
+
+enum Content {
+    Whole(Bytes),
+    Stream(reqwest::Body),
+}
+
+impl RequestBody {
+    /// No body.
+    pub const fn empty() -> Self {
+        Self(Content::Whole(Bytes::new()))
+    }
+
+    /// A body that is sent as it comes. It can be sent once only, so a server that first asks for a nonce gets no
+    /// second request by itself.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self(Content::Stream(reqwest::Body::wrap(body)))
+    }
+
+    /// A copy to send again; `None` for a stream.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match &self.0 {
+            Content::Whole(bytes) => Some(Self(Content::Whole(bytes.clone()))),
+            Content::Stream(_) => None,
+        }
+    }
+
+    pub(crate) fn into_reqwest(self) -> reqwest::Body {
+        match self.0 {
+            Content::Whole(bytes) => bytes.into(),
+            Content::Stream(body) => body,
+        }
+    }
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self(Content::Whole(bytes))
+    }
+}
+
+impl From<Vec<u8>> for RequestBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Content::Whole(bytes.into()))
+    }
+}
+
+impl From<String> for RequestBody {
+    fn from(text: String) -> Self {
+        Self(Content::Whole(text.into()))
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Content::Whole(bytes) => write!(f, "RequestBody({} bytes)", bytes.len()),
+            Content::Stream(_) => f.write_str("RequestBody(stream)"),
+        }
+    }
+}
+
+/// The body of an answer, read as it comes.
+pub struct ResponseBody(reqwest::Body);
+
+impl ResponseBody {
+    pub(crate) const fn new(body: reqwest::Body) -> Self {
+        Self(body)
+    }
+
+    /// Reads the whole, if it is no longer than `limit` bytes.
+    ///
+    /// # Errors
+    /// [`TransportError::AnswerTooLong`], or what happened on the way.
+    pub async fn read_at_most(self, limit: usize) -> Result<Bytes, TransportError> {
+        read_at_most(self, limit).await
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let inner = Pin::new(&mut self.get_mut().0);
+        inner.poll_frame(context).map_err(|fault| TransportError::from_reqwest(&fault))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseBody")
+    }
+}

@@ -1,0 +1,102 @@
+//! What the flows and the calls of one client share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use countersign_dpop::time::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::discovery::{DiscoveryError, IssuerMetadata, discover_issuer};
+use crate::flows::Authenticator;
+use crate::http::Http;
+use crate::observe::{Observer, Server, Step};
+use crate::prover::{Attempt, Prover, Target};
+
+/// One client at one issuer, with its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) registration: Arc<Registration>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) prover: Arc<Prover>,
+    pub(crate) http: Http,
+    pub(crate) observer: Observer,
+    metadata: Arc<MetadataCache>,
+}
+
+/// How the issuer knows the client, and what is asked of it.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) issuer: String,
+    pub(crate) client_id: String,
+    pub(crate) resource: Option<String>,
+    pub(crate) scope: Option<String>,
+    pub(crate) assume_dpop: bool,
+}
+
+/// How long metadata is believed, in seconds.
+const METADATA_LIFE: i64 = 3_600;
+
+#[derive(Default)]
+struct MetadataCache(Mutex<Option<(Timestamp, Arc<IssuerMetadata>)>>);
+
+impl Session {
+    pub(crate) fn new(registration: Registration, authenticator: Authenticator, prover: Prover, http: Http) -> Self {
+        Self {
+            registration: Arc::new(registration),
+            authenticator: Arc::new(authenticator),
+            prover: Arc::new(prover),
+            http,
+            observer: Observer::default(),
+            metadata: Arc::default(),
+        }
+    }
+
+    /// The issuer's metadata, read again after an hour, and fit for this client.
+    pub(crate) async fn metadata(&self) -> Result<Arc<IssuerMetadata>, DiscoveryError> {
+        let now = self.prover.clock.now();
+        let mut kept = self.metadata.0.lock().await;
+        if let Some((read_at, metadata)) = kept.as_ref()
+            && (0..METADATA_LIFE).contains(&now.since(*read_at))
+        {
+            return Ok(metadata.clone());
+        }
+        let metadata = Arc::new(discover_issuer(&self.http, &self.registration.issuer).await?);
+        self.observer.tell(|| self.metadata_read(&metadata));
+        self.require_fit(&metadata)?;
+        *kept = Some((now, metadata.clone()));
+        Ok(metadata)
+    }
+
+    fn require_fit(&self, metadata: &IssuerMetadata) -> Result<(), DiscoveryError> {
+        if !self.registration.assume_dpop {
+            metadata.require_dpop(&self.registration.issuer, self.prover.maker.signer().algorithm())?;
+        }
+        metadata.require_method(self.authenticator.method())
+    }
+
+    fn metadata_read(&self, metadata: &IssuerMetadata) -> Step {
+        Step::MetadataRead {
+            url: metadata.url.clone(),
+            issuer: self.registration.issuer.clone(),
+            token_endpoint: metadata.token_endpoint.to_string(),
+            dpop_algorithms: metadata.dpop_algorithms(),
+        }
+    }
+
+    pub(crate) fn tell_sent(&self, server: Server, target: Target<'_>, attempt: &Attempt) {
+        self.observer.tell(|| Step::Sent {
+            server,
+            method: target.method.to_string(),
+            url: target.endpoint.without_query(),
+            jkt: *self.prover.maker.jkt(),
+            algorithm: self.prover.maker.signer().algorithm(),
+            with_nonce: attempt.nonce.is_some(),
+        });
+    }
+}
+
+impl fmt::Debug for MetadataCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetadataCache").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! One token, fetched by one caller for all.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use countersign_dpop::time::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::flows::TokenError;
+use crate::token::AccessToken;
+
+/// Keeps the newest token. Of callers that need a new one at the same time, one asks for it and the others wait for
+/// what it gets, a failure included.
+#[derive(Default)]
+pub(crate) struct TokenCache {
+    state: Mutex<State>,
+    /// How many fetches have ended.
+    fetches: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Arc<AccessToken>>,
+    failure: Option<TokenError>,
+}
+
+/// Where a token came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    Kept,
+    Fetched,
+}
+
+impl TokenCache {
+    /// The kept token if it is usable at `now`, else what `fetch` gets.
+    pub(crate) async fn get<F>(&self, now: Timestamp, fetch: F) -> Result<(Arc<AccessToken>, Source), TokenError>
+    where
+        F: Future<Output = Result<AccessToken, TokenError>> + Send,
+    {
+        let seen = self.fetches.load(Ordering::Acquire);
+        let mut state = self.state.lock().await;
+        if let Some(held) = state.held.as_ref().filter(|token| token.is_usable(now)) {
+            return Ok((held.clone(), Source::Kept));
+        }
+        if self.fetches.load(Ordering::Acquire) != seen
+            && let Some(failure) = &state.failure
+        {
+            return Err(failure.clone());
+        }
+        let fetched = fetch.await.map(Arc::new);
+        state.held = fetched.as_ref().ok().cloned();
+        state.failure = fetched.as_ref().err().cloned();
+        self.fetches.fetch_add(1, Ordering::Release);
+        Ok((fetched?, Source::Fetched))
+    }
+
+    /// Forgets `token`, unless another has taken its place already.
+    pub(crate) async fn discard(&self, token: &Arc<AccessToken>) {
+        let mut state = self.state.lock().await;
+        if state.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, token)) {
+            state.held = None;
+        }
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache").finish_non_exhaustive()
+    }
+}
