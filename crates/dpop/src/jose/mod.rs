@@ -3,6 +3,8 @@
 
 mod algorithm;
 mod base64url;
+#[cfg(test)]
+pub(crate) mod examples;
 pub(crate) mod json;
 pub(crate) mod jwk;
 mod jwk_set;

@@ -49,7 +49,7 @@ pub(crate) fn ed25519_key(x: [u8; 32]) -> Result<PublicJwk, KeyError> {
 const PRIME: [u8; 32] = ends(0xed, 0xff, 0x7f);
 
 /// The y coordinates of the eight points whose order divides 8, little-endian: 0, 1, −1, and the two of order 8.
-const LOW_ORDER: [[u8; 32]; 5] = [
+pub(super) const LOW_ORDER: [[u8; 32]; 5] = [
     ends(0, 0, 0),
     ends(1, 0, 0),
     ends(0xec, 0xff, 0x7f),

@@ -1,5 +1,8 @@
 //! Key sets of issuers and clients (RFC 7517 §5).
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::KeyError;
 use crate::jose::json::{Member, Reader};
 use crate::jose::jwk::JwkMembers;

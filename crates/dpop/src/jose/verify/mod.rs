@@ -1,5 +1,8 @@
 //! Verifying signatures: one implementation per algorithm, and the list of those that a server accepts.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
