@@ -1,0 +1,64 @@
+//! The secrets of one process: they place keys, so that nobody outside can choose where an entry goes, and they
+//! make epoch identifiers.
+
+use aws_lc_rs::{digest, rand};
+use countersign_dpop::replay::{EpochId, QuotaKey, ReplayKey};
+use siphasher::sip128::SipHasher13;
+
+use super::config::MemoryReplayError;
+use super::tag_set::Tag;
+
+/// Drawn once per store, never shown.
+pub(super) struct Secret {
+    entries: SipHasher13,
+    parties: SipHasher13,
+    epochs: [u8; 32],
+}
+
+/// Where an entry belongs: 32 bits choose the shard, 96 others are remembered.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) shard: u32,
+    pub(super) tag: Tag,
+}
+
+/// A keyed hash of a party.
+#[derive(Clone, Copy)]
+pub(super) struct PartyHash(pub(super) u64);
+
+impl Secret {
+    pub(super) fn draw() -> Result<Self, MemoryReplayError> {
+        let mut secret = Self { entries: SipHasher13::new(), parties: SipHasher13::new(), epochs: [0; 32] };
+        let mut key = [0; 16];
+        for hasher in [&mut secret.entries, &mut secret.parties] {
+            rand::fill(&mut key).map_err(|_| MemoryReplayError::NoRandomness)?;
+            *hasher = SipHasher13::new_with_key(&key);
+        }
+        rand::fill(&mut secret.epochs).map_err(|_| MemoryReplayError::NoRandomness)?;
+        Ok(secret)
+    }
+
+    /// Where the entry of `key` belongs.
+    #[expect(clippy::cast_possible_truncation, reason = "the hash is cut into its four words")]
+    pub(super) fn place(&self, key: &ReplayKey) -> Place {
+        let hash = self.entries.hash(key.as_bytes());
+        Place { shard: hash.h1 as u32, tag: Tag::new([(hash.h1 >> 32) as u32, hash.h2 as u32, (hash.h2 >> 32) as u32]) }
+    }
+
+    /// A hash of `party`, unrelated to those of entries.
+    pub(super) fn party(&self, party: &QuotaKey) -> PartyHash {
+        PartyHash(self.parties.hash(party.as_bytes()).h1)
+    }
+
+    /// The identifier of the `number`th epoch. Made from a seed rather than drawn, so that an epoch can begin at
+    /// any time, whether or not the system has randomness then.
+    pub(super) fn epoch_id(&self, number: u64) -> EpochId {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"countersign epoch 1\0");
+        context.update(&self.epochs);
+        context.update(&number.to_be_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&context.finish().as_ref()[..16]);
+        EpochId::from_bytes(id)
+    }
+}
