@@ -1,0 +1,6 @@
+//! For tests of Countersign, never a dependency of anything that runs: a clock to turn by hand.
+#![forbid(unsafe_code)]
+
+mod clock;
+
+pub use self::clock::FakeClock;
