@@ -30,7 +30,7 @@ impl fmt::Debug for Claims<'_> {
 
 /// The members that matter, unjudged.
 #[derive(Default)]
-pub(super) struct ClaimMembers<'a> {
+pub(crate) struct ClaimMembers<'a> {
     jti: Member<Cow<'a, str>>,
     htm: Member<Cow<'a, str>>,
     htu: Member<Cow<'a, str>>,
@@ -42,22 +42,38 @@ pub(super) struct ClaimMembers<'a> {
 }
 
 impl<'a> ClaimMembers<'a> {
-    pub(super) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
+    pub(crate) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
         Self::read_object(json).map_err(|fault| MalformedProof::Json { part: JwsPart::Payload, fault })
     }
 
     /// Check 3, and the type and length of each claim.
-    pub(super) fn typed(self) -> Result<Claims<'a>, MalformedProof> {
+    pub(crate) fn typed(self) -> Result<Claims<'a>, MalformedProof> {
         Ok(Claims {
-            jti: bounded(required(self.jti, Claim::Jti)?, Claim::Jti, MAX_JTI_LENGTH)?,
-            htm: bounded(required(self.htm, Claim::Htm)?, Claim::Htm, MAX_PROOF_LENGTH)?,
-            htu: bounded(required(self.htu, Claim::Htu)?, Claim::Htu, Htu::MAX_LENGTH)?,
+            jti: required_text(self.jti, Claim::Jti, MAX_JTI_LENGTH)?,
+            htm: required_text(self.htm, Claim::Htm, MAX_PROOF_LENGTH)?,
+            htu: required_text(self.htu, Claim::Htu, Htu::MAX_LENGTH)?,
             iat: required(self.iat, Claim::Iat)?,
             ath: optional(self.ath, Claim::Ath)?,
             nonce: optional(self.nonce, Claim::Nonce)?,
             exp: optional(self.exp, Claim::Exp)?,
             nbf: optional(self.nbf, Claim::Nbf)?,
         })
+    }
+
+    /// [`ClaimMembers::typed`] for `examine`: every claim for itself. A faulty one is empty or zero, and listed.
+    pub(crate) fn typed_one_by_one(self) -> (Claims<'a>, Vec<(Claim, MalformedProof)>) {
+        let mut faults = Faults(Vec::new());
+        let claims = Claims {
+            jti: faults.kept(Claim::Jti, required_text(self.jti, Claim::Jti, MAX_JTI_LENGTH)).unwrap_or_default(),
+            htm: faults.kept(Claim::Htm, required_text(self.htm, Claim::Htm, MAX_PROOF_LENGTH)).unwrap_or_default(),
+            htu: faults.kept(Claim::Htu, required_text(self.htu, Claim::Htu, Htu::MAX_LENGTH)).unwrap_or_default(),
+            iat: faults.kept(Claim::Iat, required(self.iat, Claim::Iat)).unwrap_or(NumericDate::from_seconds(0)),
+            ath: faults.kept(Claim::Ath, optional(self.ath, Claim::Ath)).flatten(),
+            nonce: faults.kept(Claim::Nonce, optional(self.nonce, Claim::Nonce)).flatten(),
+            exp: faults.kept(Claim::Exp, optional(self.exp, Claim::Exp)).flatten(),
+            nbf: faults.kept(Claim::Nbf, optional(self.nbf, Claim::Nbf)).flatten(),
+        };
+        (claims, faults.0)
     }
 
     fn read_object(json: &'a [u8]) -> Result<Self, JsonError> {
@@ -110,7 +126,16 @@ fn optional<T>(member: Member<T>, claim: Claim) -> Result<Option<T>, MalformedPr
     }
 }
 
-fn bounded(text: Cow<'_, str>, claim: Claim, limit: usize) -> Result<Cow<'_, str>, MalformedProof> {
+fn required_text(member: Member<Cow<'_, str>>, claim: Claim, limit: usize) -> Result<Cow<'_, str>, MalformedProof> {
+    let text = required(member, claim)?;
     let length = text.len();
     if (1..=limit).contains(&length) { Ok(text) } else { Err(MalformedProof::ClaimLength { claim, length, limit }) }
+}
+
+struct Faults(Vec<(Claim, MalformedProof)>);
+
+impl Faults {
+    fn kept<T>(&mut self, claim: Claim, result: Result<T, MalformedProof>) -> Option<T> {
+        result.map_err(|fault| self.0.push((claim, fault))).ok()
+    }
 }

@@ -9,7 +9,7 @@ use crate::jose::{Algorithm, Algorithms, JsonError, JsonLimits, JwsPart, PublicJ
 
 /// The members that matter, unjudged.
 #[derive(Debug, Default)]
-pub(super) struct HeaderMembers<'a> {
+pub(crate) struct HeaderMembers<'a> {
     typ: Member<Cow<'a, str>>,
     alg: Member<Cow<'a, str>>,
     crit: bool,
@@ -18,12 +18,12 @@ pub(super) struct HeaderMembers<'a> {
 }
 
 impl<'a> HeaderMembers<'a> {
-    pub(super) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
+    pub(crate) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
         Self::read_object(json).map_err(|fault| MalformedProof::Json { part: JwsPart::Header, fault })
     }
 
     /// Check 4.
-    pub(super) fn check_typ(&self) -> Result<(), ProofError> {
+    pub(crate) fn check_typ(&self) -> Result<(), ProofError> {
         match &self.typ {
             Member::Present(typ) if is_dpop_jwt(typ) => Ok(()),
             Member::Present(typ) => Err(ProofError::TypMismatch { found: Some(shorten(typ)) }),
@@ -32,7 +32,7 @@ impl<'a> HeaderMembers<'a> {
     }
 
     /// Check 5.
-    pub(super) fn algorithm(&self, accepted: &Algorithms) -> Result<Algorithm, ProofError> {
+    pub(crate) fn algorithm(&self, accepted: &Algorithms) -> Result<Algorithm, ProofError> {
         let found = match &self.alg {
             Member::Present(name) => {
                 let algorithm = name.parse().ok().filter(|&algorithm| accepted.contains(algorithm));
@@ -47,16 +47,16 @@ impl<'a> HeaderMembers<'a> {
     }
 
     /// RFC 7515 §4.1.11, RFC 7797 §6.
-    pub(super) fn check_extensions(&self) -> Result<(), ProofError> {
+    pub(crate) fn check_extensions(&self) -> Result<(), ProofError> {
         if self.crit || self.unencoded { Err(ProofError::CritNotUnderstood) } else { Ok(()) }
     }
 
-    /// Check 7, and that the key can make signatures of `algorithm`.
-    pub(super) fn key(&self, algorithm: Algorithm) -> Result<PublicJwk, KeyError> {
+    /// Check 7, and that the key can make signatures of `algorithm`, if that is known.
+    pub(crate) fn key(&self, algorithm: Option<Algorithm>) -> Result<PublicJwk, KeyError> {
         match &self.jwk {
             Member::Absent => Err(KeyError::Missing),
             Member::WrongType => Err(KeyError::NotAnObject),
-            Member::Present(members) => members.public_key(Some(algorithm)),
+            Member::Present(members) => members.public_key(algorithm),
         }
     }
 

@@ -5,9 +5,8 @@ mod header;
 #[cfg(test)]
 mod tests;
 
-use self::claims::ClaimMembers;
-pub(crate) use self::claims::Claims;
-use self::header::HeaderMembers;
+pub(crate) use self::claims::{ClaimMembers, Claims};
+pub(crate) use self::header::HeaderMembers;
 use crate::error::{MalformedProof, Rejection};
 use crate::jose::{Algorithm, Algorithms, CompactJws, Jkt, JwsBuffer, PublicJwk};
 
@@ -49,7 +48,7 @@ impl<'a> Proof<'a> {
         header.check_typ()?;
         let algorithm = header.algorithm(accepted)?;
         header.check_extensions()?;
-        let key = header.key(algorithm)?;
+        let key = header.key(Some(algorithm))?;
         let claims = claims.typed()?;
         let jkt = key.jkt();
         Ok(Self { jws, algorithm, key, jkt, claims })
