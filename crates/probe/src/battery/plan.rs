@@ -1,11 +1,11 @@
 use aws_lc_rs::{hmac, rand};
 use countersign_dpop::Ath;
-use countersign_dpop::jose::{SignError, encode_base64url};
+use countersign_dpop::jose::encode_base64url;
 use countersign_dpop::time::Timestamp;
 
 use super::attack::Attack;
 use super::input::{BatteryInput, Session};
-use crate::forge::{ProofClaims, ProofForge, random_jti};
+use crate::forge::{ForgeError, JwsForge, ProofClaims, random_jti};
 
 /// A request to be made: by which session, with which fault.
 pub(super) struct Plan<'a> {
@@ -17,12 +17,12 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// A right request.
-    pub(super) fn right(session: &'a Session, now: Timestamp) -> Result<Self, SignError> {
+    pub(super) fn right(session: &'a Session, now: Timestamp) -> Result<Self, ForgeError> {
         Ok(Self { attack: None, session, jti: random_jti()?, now })
     }
 
     /// A request with the fault of `attack`.
-    pub(super) fn faulty(attack: Attack, session: &'a Session, now: Timestamp) -> Result<Self, SignError> {
+    pub(super) fn faulty(attack: Attack, session: &'a Session, now: Timestamp) -> Result<Self, ForgeError> {
         Ok(Self { attack: Some(attack), ..Self::right(session, now)? })
     }
 
@@ -33,7 +33,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The values of the `DPoP` fields.
-    pub(super) async fn proofs(&self, input: &BatteryInput, nonce: Option<&str>) -> Result<Vec<String>, SignError> {
+    pub(super) async fn proofs(&self, input: &BatteryInput, nonce: Option<&str>) -> Result<Vec<String>, ForgeError> {
         if matches!(self.attack, Some(Attack::TokenAsBearer | Attack::NoProof)) {
             return Ok(Vec::new());
         }
@@ -44,7 +44,7 @@ impl<'a> Plan<'a> {
         Ok(proofs)
     }
 
-    async fn proof(&self, input: &BatteryInput, nonce: Option<&str>) -> Result<String, SignError> {
+    async fn proof(&self, input: &BatteryInput, nonce: Option<&str>) -> Result<String, ForgeError> {
         let key = self.session.key.as_ref();
         let claims = ProofClaims {
             jti: &self.jti,
@@ -54,25 +54,25 @@ impl<'a> Plan<'a> {
             token: Some(&self.session.token),
             nonce,
         };
-        let mut forge = ProofForge::for_signer(key, &claims).map_err(|_| SignError::Failed)?;
+        let mut forge = JwsForge::proof_for(key, &claims)?;
         self.spoil(&mut forge, input)?;
         if self.attack == Some(Attack::AlgNone) {
-            return Ok(forge.with_signature(b""));
+            return forge.with_signature(b"");
         }
         if self.attack == Some(Attack::AlgHs256) {
-            return Ok(forge.with_signature(&hmac_with_public_key(&forge)));
+            return forge.with_signature(&hmac_with_public_key(&forge)?);
         }
-        let mut signature = key.sign(forge.signing_input().as_bytes()).await?;
+        let mut signature = key.sign(forge.signing_input()?.as_bytes()).await?;
         if self.attack == Some(Attack::TamperedSignature)
             && let Some(byte) = signature.first_mut()
         {
             *byte ^= 1;
         }
-        Ok(forge.with_signature(&signature))
+        forge.with_signature(&signature)
     }
 
     /// Puts the fault in, before the proof is signed.
-    fn spoil(&self, forge: &mut ProofForge, input: &BatteryInput) -> Result<(), SignError> {
+    fn spoil(&self, forge: &mut JwsForge, input: &BatteryInput) -> Result<(), ForgeError> {
         let (header, claims) = (&mut forge.header, &mut forge.claims);
         match self.attack {
             Some(Attack::OtherMethod) => claims.set_text("htm", other_method(&input.method)),
@@ -112,10 +112,10 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn hmac_with_public_key(forge: &ProofForge) -> Vec<u8> {
+fn hmac_with_public_key(forge: &JwsForge) -> Result<Vec<u8>, ForgeError> {
     let secret = forge.header.get("jwk").unwrap_or_default();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hmac::sign(&key, forge.signing_input().as_bytes()).as_ref().to_vec()
+    Ok(hmac::sign(&key, forge.signing_input()?.as_bytes()).as_ref().to_vec())
 }
 
 fn other_method(method: &http::Method) -> &'static str {
@@ -134,8 +134,8 @@ fn other_host(url: &str) -> String {
 }
 
 /// `bytes` random bytes in base64url.
-fn random_text(bytes: usize) -> Result<String, SignError> {
+fn random_text(bytes: usize) -> Result<String, ForgeError> {
     let mut random = vec![0; bytes];
-    rand::fill(&mut random).map_err(|_| SignError::Failed)?;
+    rand::fill(&mut random)?;
     Ok(encode_base64url(random))
 }

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use countersign_dpop::headers::DPOP;
-use countersign_dpop::jose::{Algorithm, KeyFormatError, SignError, SoftwareKey};
+use countersign_dpop::jose::{Algorithm, KeyFormatError, SoftwareKey};
 use futures_util::future::join;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method, Request};
@@ -13,7 +13,9 @@ use super::carrier::{Carrier, CarryError};
 use super::input::{BatteryInput, Session};
 use super::plan::Plan;
 use super::report::AttackRow;
+use crate::forge::ForgeError;
 
+const HONEST_REFUSED: &str = "an honest request was refused";
 const NO_HONEST_SESSION: &str = "needs an honest session: a token with its key";
 
 /// Plays attacks against one server and remembers the nonces that it hands out.
@@ -70,8 +72,8 @@ impl<'a> Battery<'a> {
             | Attack::AlgHs256
             | Attack::PrivateKey
             | Attack::TwoFields
-            | Attack::TamperedSignature
-            | Attack::InventedNonce => self.once(attack, self.best_session()).await,
+            | Attack::TamperedSignature => self.once(attack, self.best_session()).await,
+            Attack::InventedNonce => self.invented_nonce().await,
         };
         played.unwrap_or_else(|error| AttackRow::inconclusive(attack, error.to_string()))
     }
@@ -93,6 +95,16 @@ impl<'a> Battery<'a> {
         }
     }
 
+    /// A server that has never handed out a nonce need not look at one.
+    async fn invented_nonce(&self) -> Result<AttackRow, PlayError> {
+        let attack = Attack::InventedNonce;
+        let row = self.once(attack, self.best_session()).await?;
+        if row.stopped || self.nonce().is_some() {
+            return Ok(row);
+        }
+        Ok(AttackRow::not_tried(attack, "the server hands out no nonces"))
+    }
+
     async fn captured_proof(&self) -> Result<AttackRow, PlayError> {
         let attack = Attack::CapturedProof;
         if let Some(captured) = &self.input.loot.captured {
@@ -107,7 +119,7 @@ impl<'a> Battery<'a> {
         let plan = Plan::right(honest, self.input.clock.now())?;
         let (proofs, first) = self.send(&plan).await?;
         if !is_served(&first) {
-            return Ok(AttackRow::inconclusive(attack, "the honest request was refused").with_answer(&first));
+            return Ok(AttackRow::inconclusive(attack, HONEST_REFUSED).with_answer(&first));
         }
         Ok(AttackRow::judged(attack, &self.carry_plan(&plan, &proofs).await?))
     }
@@ -147,13 +159,15 @@ impl<'a> Battery<'a> {
         }
         plan.attack = None;
         let right = self.send(&plan).await?.1;
-        Ok(match refused {
-            Some(refused) if is_served(&right) => AttackRow::judged(attack, &refused),
-            Some(_) | None => {
-                let note = "the right request was refused afterwards, so anyone can spend another's jti";
-                AttackRow::got_through(attack, note).with_answer(&right)
-            }
-        })
+        if let Some(refused) = refused.filter(|_| is_served(&right)) {
+            return Ok(AttackRow::judged(attack, &refused));
+        }
+        let fresh = self.send(&Plan::right(honest, self.input.clock.now())?).await?.1;
+        if !is_served(&fresh) {
+            return Ok(AttackRow::inconclusive(attack, HONEST_REFUSED).with_answer(&fresh));
+        }
+        let note = "the right request was refused afterwards, so anyone can spend another's jti";
+        Ok(AttackRow::got_through(attack, note).with_answer(&right))
     }
 
     /// Sends the planned request, and once more with the nonce if one is asked for. Gives the proofs sent last too.
@@ -209,7 +223,7 @@ enum PlayError {
     #[error(transparent)]
     Carry(#[from] CarryError),
     #[error(transparent)]
-    Sign(#[from] SignError),
+    Forge(#[from] ForgeError),
     #[error("the request cannot be written as HTTP")]
     Unsendable,
 }

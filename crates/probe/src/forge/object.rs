@@ -28,7 +28,7 @@ impl RawObject {
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).ok()?;
         let mut raw = Self::new();
         for (name, value) in object {
-            raw.add(&name, RawValue::Text(value.to_string()));
+            raw.set(&name, value.to_string());
         }
         Some(raw)
     }
@@ -49,14 +49,16 @@ impl RawObject {
         self.put(name, RawValue::Object(object));
     }
 
-    /// Adds a member at the end, whether or not there is one of that name.
-    pub fn add(&mut self, name: &str, value: RawValue) {
-        self.members.push(Member { name: name.to_owned(), spelling: quoted(name), value });
+    /// Adds a member at the end, whether or not there is one of that name, its name written as the JSON text
+    /// `spelling`.
+    pub fn add_last(&mut self, spelling: &str, value: RawValue) {
+        self.members.push(Member { name: spelling.trim_matches('"').to_owned(), spelling: spelling.to_owned(), value });
     }
 
-    /// Adds a member at the beginning, whether or not there is one of that name.
-    pub fn add_first(&mut self, name: &str, value: RawValue) {
-        self.members.insert(0, Member { name: name.to_owned(), spelling: quoted(name), value });
+    /// Adds a member at the beginning, like [`RawObject::add_last`].
+    pub fn add_first(&mut self, spelling: &str, value: RawValue) {
+        let name = spelling.trim_matches('"').to_owned();
+        self.members.insert(0, Member { name, spelling: spelling.to_owned(), value });
     }
 
     /// Takes out every member called `name`; false when there was none.
@@ -94,7 +96,7 @@ impl RawObject {
     fn put(&mut self, name: &str, value: RawValue) {
         match self.members.iter_mut().find(|member| member.name == name) {
             Some(member) => member.value = value,
-            None => self.add(name, value),
+            None => self.add_last(&quoted(name), value),
         }
     }
 }
@@ -142,7 +144,7 @@ mod tests {
         let mut object = RawObject::new();
         object.set_text("htm", "GET");
         object.set("iat", "1e400");
-        object.add_first("htm", RawValue::Text("\"PUT\"".to_owned()));
+        object.add_first("\"htm\"", RawValue::Text("\"PUT\"".to_owned()));
         assert!(object.spell("iat", r#""\u0069at""#));
         assert_eq!(object.to_string(), r#"{"htm":"PUT","htm":"GET","\u0069at":1e400}"#);
     }
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn removes_every_member_of_a_name() {
         let mut object = RawObject::from_json(r#"{"a":1,"b":2}"#).unwrap();
-        object.add("a", RawValue::Text("3".to_owned()));
+        object.add_last("\"a\"", RawValue::Text("3".to_owned()));
         assert!(object.remove("a"));
         assert!(!object.remove("a"));
         assert_eq!(object.to_string(), r#"{"b":2}"#);
