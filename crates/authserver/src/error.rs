@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use countersign_dpop::error::{ErrorCode, ReplayError};
+use countersign_dpop::error::ErrorCode;
 use countersign_dpop::jose::SignError;
-use countersign_dpop::replay::ReplayStoreError;
 use countersign_dpop::{NoRandomness, Rejection, headers};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -105,31 +104,25 @@ fn form_description(error: FormError) -> &'static str {
     }
 }
 
+/// As the proof core says, but for one: what a grant is bound to is judged here, and that is the grant's fault.
 fn proof_error(rejection: &Rejection) -> OAuthError {
-    match rejection {
-        Rejection::Credentials(_)
-        | Rejection::Malformed(_)
-        | Rejection::Key(_)
-        | Rejection::Proof(_)
-        | Rejection::Replay(ReplayError::Replayed) => {
-            bad_request(ErrorCode::InvalidDpopProof, "the DPoP proof is not acceptable")
-        }
-        Rejection::Nonce(_) => bad_request(ErrorCode::UseDpopNonce, "the DPoP proof needs the nonce in DPoP-Nonce"),
-        Rejection::Replay(ReplayError::Store(ReplayStoreError::QuotaExhausted { .. })) => OAuthError {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            retry_after: Some(Duration::from_secs(10)),
-            ..unavailable("the client has too many requests in its window")
-        },
-        Rejection::Replay(ReplayError::Store(ReplayStoreError::Full { .. } | ReplayStoreError::Unavailable { .. })) => {
-            unavailable("the server cannot judge proofs now")
-        }
-        Rejection::Confirmation(_) => bad_request(ErrorCode::InvalidGrant, "the grant is bound to another key"),
-        // No access token and no route is judged here; whatever brings these about must not be let through.
-        Rejection::Token(_) | Rejection::Policy(_) => {
-            bad_request(ErrorCode::InvalidRequest, "the request is not acceptable here")
-        }
+    if let Rejection::Confirmation(_) = rejection {
+        return bad_request(ErrorCode::InvalidGrant, "the grant is bound to another key");
     }
+    let status = rejection.token_endpoint_status();
+    let wait = match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(SHARE_WAIT),
+        StatusCode::SERVICE_UNAVAILABLE => Some(SERVER_WAIT),
+        _ => None,
+    };
+    let (code, description) = (rejection.code(), rejection.public_description());
+    OAuthError { status, code, description, challenge: false, retry_after: wait, nonce: None }
 }
+
+/// When to come back if the client's share is used up: entries end every few seconds.
+const SHARE_WAIT: Duration = Duration::from_secs(10);
+/// When to come back if the server is at fault.
+const SERVER_WAIT: Duration = Duration::from_secs(1);
 
 fn client_error(error: &ClientError) -> OAuthError {
     match error {
@@ -193,7 +186,7 @@ fn unavailable(description: &'static str) -> OAuthError {
         code: None,
         description,
         challenge: false,
-        retry_after: Some(Duration::from_secs(1)),
+        retry_after: Some(SERVER_WAIT),
         nonce: None,
     }
 }

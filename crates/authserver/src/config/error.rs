@@ -42,6 +42,11 @@ impl Key {
     pub const fn of(array: &'static str, index: usize, name: &'static str) -> Self {
         Self { table: Some((array, index)), name }
     }
+
+    /// True for `array` itself and for keys of its tables.
+    pub(crate) fn is_of(&self, array: &str) -> bool {
+        self.table.map_or(self.name, |(table, _)| table) == array
+    }
 }
 
 impl fmt::Display for Key {

@@ -3,6 +3,8 @@
 mod error;
 mod profile;
 mod resolve;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -69,7 +69,9 @@ impl AuthServerConfig {
             faults.add(Key::top("data"), Problem::Missing { what: "write the path of the data directory" });
         }
         let resources = self.resolve_resources(&mut faults);
-        let clients = self.resolve_clients(base, &resources, &mut faults);
+        // With faulty resources nothing can be said about the clients' scopes.
+        let are_right = !faults.0.iter().any(|fault| fault.key.is_of("resource"));
+        let clients = self.resolve_clients(base, are_right.then_some(resources.as_slice()), &mut faults);
         match (issuer, data, faults.0.is_empty()) {
             (Some(issuer), Some(data), true) => Ok(Settings {
                 issuer,
@@ -116,7 +118,7 @@ impl AuthServerConfig {
     fn resolve_clients(
         &self,
         base: &Path,
-        resources: &[Resource],
+        resources: Option<&[Resource]>,
         faults: &mut Faults,
     ) -> HashMap<String, Arc<Client>> {
         let mut clients = HashMap::new();
@@ -159,7 +161,7 @@ struct ClientResolver<'a> {
 }
 
 impl ClientResolver<'_> {
-    fn resolve(&mut self, resources: &[Resource]) -> Option<Client> {
+    fn resolve(&mut self, resources: Option<&[Resource]>) -> Option<Client> {
         let found = self.faults.0.len();
         self.check_client_id();
         self.refuse_redirect_uris();
@@ -329,7 +331,7 @@ impl ClientResolver<'_> {
         grants
     }
 
-    fn scopes(&mut self, resources: &[Resource]) -> Scope {
+    fn scopes(&mut self, resources: Option<&[Resource]>) -> Scope {
         let scopes = match Scope::from_tokens(self.written.scopes.iter().map(String::as_str)) {
             Ok(scopes) => scopes,
             Err(fault) => {
@@ -338,7 +340,8 @@ impl ClientResolver<'_> {
             }
         };
         for scope in scopes.iter() {
-            if !resources.iter().any(|resource| resource.scopes.contains(scope)) {
+            let is_known = |resources: &[Resource]| resources.iter().any(|resource| resource.scopes.contains(scope));
+            if !resources.is_none_or(is_known) {
                 self.add("scopes", Problem::ScopeUnknown { scope: shorten(scope) });
             }
         }

@@ -1,0 +1,18 @@
+//! The authorization server through its router, on real databases in temporary directories, by a clock of the tests.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "what the tests build themselves is right, or the test fails")]
+
+mod assertion;
+mod basic;
+mod canaries;
+mod client_credentials;
+mod documents;
+mod nonce;
+mod proof;
+mod replay;
+mod requests;
+mod restart;
+mod storage_contract;
+mod support;
+mod trouble;
+mod wire;
