@@ -25,7 +25,8 @@ pub enum KeyError {
     /// The key cannot be used with the header's `alg`, or its own `alg` or `use` forbids it.
     #[error("the jwk does not fit the algorithm")]
     AlgMismatch,
-    /// An RSA key outside 2048 to 4096 bits, with an even modulus or a bad exponent; a low-order Ed25519 key.
+    /// An RSA key outside 2048 to 4096 bits, with an even modulus, a bad exponent or the pattern of CVE-2017-15361; a
+    /// low-order Ed25519 key.
     #[error("the jwk is too weak or out of bounds: {reason}")]
     Weak {
         /// What is wrong.

@@ -17,18 +17,35 @@ pub(crate) fn rsa_key(n: Vec<u8>, e: Vec<u8>) -> Result<PublicJwk, KeyError> {
     let weak = |reason| Err(KeyError::Weak { reason });
     let bits = n.len() * 8 - n[0].leading_zeros() as usize;
     if !(2_048..=4_096).contains(&bits) {
-        return weak("an RSA modulus has 2048 to 4096 bits");
+        return weak("an RSA modulus outside 2048 to 4096 bits");
     }
     if n[n.len() - 1].is_multiple_of(2) {
-        return weak("an RSA modulus is odd");
+        return weak("an even RSA modulus");
     }
     if e.len() > 5 || e.iter().fold(0_u64, |value, &byte| value << 8 | u64::from(byte)) >= 1 << 33 {
-        return weak("an RSA exponent is below 2^33");
+        return weak("an RSA exponent of 2^33 or more");
     }
     if e[e.len() - 1].is_multiple_of(2) || e == [1] {
-        return weak("an RSA exponent is odd and at least 3");
+        return weak("an RSA exponent that is even or below 3");
+    }
+    if has_roca_pattern(&n) {
+        return weak("an RSA modulus with the pattern of CVE-2017-15361");
     }
     Ok(PublicJwk::Rsa { n, e })
+}
+
+/// The primes of the ROCA generator (CVE-2017-15361) were powers of 65537 modulo many small primes, and so are the
+/// moduli made of them; such a modulus can be factored. A sound one is refused once in 2^27.
+fn has_roca_pattern(n: &[u8]) -> bool {
+    // Those below 167 for which not everything is a power of 65537, most telling first: one is enough for most moduli.
+    const TELLING_PRIMES: [u32; 17] = [97, 37, 79, 11, 61, 73, 127, 151, 13, 17, 19, 53, 71, 103, 107, 109, 157];
+    let is_power = |prime: u32| {
+        let residue = n.iter().fold(0, |residue, &byte| (residue << 8 | u32::from(byte)) % prime);
+        std::iter::successors(Some(1), |power| Some(power * (65_537 % prime) % prime))
+            .take(prime as usize)
+            .any(|power| power == residue)
+    };
+    TELLING_PRIMES.into_iter().all(is_power)
 }
 
 /// Takes an encoded point (RFC 8032 §5.1.2). With a point of low order a signature fits any message; a point with a
@@ -40,7 +57,7 @@ pub(crate) fn ed25519_key(x: [u8; 32]) -> Result<PublicJwk, KeyError> {
         return Err(KeyError::BadMember { member: "x" });
     }
     if LOW_ORDER.contains(&y) {
-        return Err(KeyError::Weak { reason: "an Ed25519 key is not a point of low order" });
+        return Err(KeyError::Weak { reason: "an Ed25519 point of low order" });
     }
     Ok(PublicJwk::Ed25519 { x })
 }

@@ -173,11 +173,11 @@ fn bounds_rsa_keys() {
     }
     for bits in [512, 1_024, 2_040, 2_047, 4_097, 8_192] {
         let json = rsa_of(&modulus(bits), &[1, 0, 1]);
-        assert_eq!(refusal(&json), weak("an RSA modulus has 2048 to 4096 bits"), "row 167: {bits}");
+        assert_eq!(refusal(&json), weak("an RSA modulus outside 2048 to 4096 bits"), "row 167: {bits}");
     }
     let mut even = modulus(2_048);
     even[255] = 0xa4;
-    assert_eq!(refusal(&rsa_of(&even, &[3])), weak("an RSA modulus is odd"));
+    assert_eq!(refusal(&rsa_of(&even, &[3])), weak("an even RSA modulus"));
     let padded = [&[0][..], &modulus(2_048)].concat();
     assert_eq!(refusal(&rsa_of(&padded, &[3])), KeyError::BadMember { member: "n" });
     assert_eq!(refusal(&rsa_of(&[], &[3])), KeyError::BadMember { member: "n" });
@@ -193,14 +193,35 @@ fn bounds_rsa_exponents() {
         assert_eq!(refusal(&rsa_of(&n, e)), KeyError::BadMember { member: "e" }, "rows 173, 177: {e:?}");
     }
     for e in [&[1][..], &[2], &[1, 0, 0]] {
-        let fault = KeyError::Weak { reason: "an RSA exponent is odd and at least 3" };
+        let fault = KeyError::Weak { reason: "an RSA exponent that is even or below 3" };
         assert_eq!(refusal(&rsa_of(&n, e)), fault, "rows 171, 172: {e:?}");
     }
     for e in [&[2, 0, 0, 0, 1][..], &[1, 0, 0, 0, 0, 1], &n] {
-        let fault = KeyError::Weak { reason: "an RSA exponent is below 2^33" };
+        let fault = KeyError::Weak { reason: "an RSA exponent of 2^33 or more" };
         assert_eq!(refusal(&rsa_of(&n, e)), fault, "row 174: {e:?}");
     }
     assert_eq!(refusal(&with(&rsa(), "e", json!(65_537))), KeyError::BadMember { member: "e" }, "row 180");
+}
+
+#[test]
+fn refuses_rsa_moduli_with_the_roca_pattern() {
+    // 65537^128 has 2049 bits and is a power of 65537 modulo every prime, like the moduli of CVE-2017-15361.
+    let times_65537 = |n: Vec<u8>| {
+        let mut product = vec![0; n.len() + 2];
+        let mut carry = 0;
+        for place in (0..product.len()).rev() {
+            let shifted = n.get(place).copied().unwrap_or(0);
+            let plain = place.checked_sub(2).map_or(0, |place| n[place]);
+            let sum = u16::from(shifted) + u16::from(plain) + carry;
+            (product[place], carry) = (sum.to_le_bytes()[0], sum >> 8);
+        }
+        product
+    };
+    let n = (0..128).fold(vec![1], |n, _| times_65537(n));
+    assert_eq!((n.len(), n[0]), (257, 1));
+    let fault = KeyError::Weak { reason: "an RSA modulus with the pattern of CVE-2017-15361" };
+    assert_eq!(refusal(&rsa_of(&n, &[1, 0, 1])), fault, "row 179");
+    assert!(PublicJwk::parse(rsa_of(&modulus(2_048), &[1, 0, 1]).as_bytes()).is_ok());
 }
 
 #[test]
@@ -209,7 +230,7 @@ fn refuses_ed25519_points_of_low_order_with_either_sign() {
         for sign in [0, 0x80] {
             let mut x = y;
             x[31] |= sign;
-            let fault = KeyError::Weak { reason: "an Ed25519 key is not a point of low order" };
+            let fault = KeyError::Weak { reason: "an Ed25519 point of low order" };
             assert_eq!(refusal(&ed25519_of(x)), fault, "row 184: {x:02x?}");
         }
     }
