@@ -1,0 +1,59 @@
+//! Bodies of answers: the gateway's own, or the upstream's as it comes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use countersign_forward::{AnswerBody, AnswerBodyError};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::metrics::InFlight;
+
+/// The body of an answer to a client. The request counts as under way until it is dropped.
+#[derive(Debug)]
+pub(crate) struct GatewayBody {
+    content: Content,
+    _in_flight: InFlight,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    Own(Bytes),
+    Upstream(AnswerBody),
+}
+
+impl GatewayBody {
+    pub(crate) const fn new(content: Content, in_flight: InFlight) -> Self {
+        Self { content, _in_flight: in_flight }
+    }
+}
+
+impl Body for GatewayBody {
+    type Data = Bytes;
+    type Error = AnswerBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBodyError>>> {
+        match &mut self.content {
+            Content::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Upstream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own(bytes) => bytes.is_empty(),
+            Content::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Upstream(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The configuration as it is written: flags, variables and one TOML file fill the same keys; unknown keys are
+//! refused.
+
+mod error;
+mod limits;
+mod names;
+mod resolve;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use serde::Deserialize;
+
+pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
+pub use self::limits::{GatewayLimits, LimitConfig};
+pub use self::settings::{ReplaySetting, Settings};
+
+/// The whole configuration. [`GatewayConfig::resolve`] makes [`Settings`] of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayConfig {
+    /// Address and port to listen on; `127.0.0.1:8080` when absent.
+    pub listen: Option<String>,
+    /// The origin under which clients know the API.
+    pub public_origin: Option<String>,
+    /// Further origins under which clients may reach it.
+    pub aliases: Vec<String>,
+    /// The API itself.
+    pub upstream: Option<String>,
+    /// What `Host` says to the upstream: `upstream` or `public`.
+    pub upstream_host: Option<String>,
+    /// What becomes of `X-Forwarded-*`: `replace`, `append` or `remove`.
+    pub x_forwarded: Option<String>,
+    /// The issuer of tokens, when there is one only.
+    pub issuer: Option<String>,
+    /// File or URL of that issuer's keys; found through its metadata when absent.
+    pub jwks: Option<String>,
+    /// `[[issuers]]`
+    pub issuers: Vec<IssuerEntry>,
+    /// The audience that tokens have to name: the resource identifier.
+    pub audience: Option<String>,
+    /// `observe`, `accept`, `prefer` or `require`.
+    pub stage: Option<String>,
+    /// `never`, `optional` or `required`.
+    pub nonce: Option<String>,
+    /// `rfc`, `strict`, `fapi2`, `mcp` or `atproto`.
+    pub window: Option<String>,
+    /// The accepted algorithms of proofs, separated by commas; all when absent.
+    pub algs: Option<String>,
+    /// `memory` or `node`. May hold a password, so it is never shown.
+    pub replay: Option<String>,
+    /// How many proofs the store in memory holds at a time.
+    pub replay_capacity: Option<u32>,
+    /// Origins whose pages may call the API.
+    pub cors_origins: Vec<String>,
+    /// Address and port of the admin listener; none when absent.
+    pub admin: Option<String>,
+    /// `[limits]`
+    pub limits: LimitConfig,
+}
+
+/// `[[issuers]]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerEntry {
+    /// The issuer identifier.
+    pub issuer: String,
+    /// File or URL of its keys; found through its metadata when absent.
+    pub jwks: Option<String>,
+    /// The audiences that its tokens may name, in place of the resource identifier.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    /// The algorithms that it signs with, separated by commas; all when absent.
+    pub algs: Option<String>,
+    /// A `typ` of its tokens beside `at+jwt`.
+    pub typ: Option<String>,
+}
+
+impl GatewayConfig {
+    /// This configuration with `lower` where it says nothing: flags over variables over file. Lists are not joined.
+    #[must_use]
+    pub fn over(self, lower: Self) -> Self {
+        // A second source names the one issuer anew: keys of another one must not be mixed in.
+        let own_issuer = self.issuer.is_some() || !self.issuers.is_empty();
+        let (issuer, jwks, issuers) = if own_issuer {
+            (self.issuer, self.jwks, self.issuers)
+        } else {
+            (lower.issuer, self.jwks.or(lower.jwks), lower.issuers)
+        };
+        Self {
+            listen: self.listen.or(lower.listen),
+            public_origin: self.public_origin.or(lower.public_origin),
+            aliases: first_filled(self.aliases, lower.aliases),
+            upstream: self.upstream.or(lower.upstream),
+            upstream_host: self.upstream_host.or(lower.upstream_host),
+            x_forwarded: self.x_forwarded.or(lower.x_forwarded),
+            issuer,
+            jwks,
+            issuers,
+            audience: self.audience.or(lower.audience),
+            stage: self.stage.or(lower.stage),
+            nonce: self.nonce.or(lower.nonce),
+            window: self.window.or(lower.window),
+            algs: self.algs.or(lower.algs),
+            replay: self.replay.or(lower.replay),
+            replay_capacity: self.replay_capacity.or(lower.replay_capacity),
+            cors_origins: first_filled(self.cors_origins, lower.cors_origins),
+            admin: self.admin.or(lower.admin),
+            limits: self.limits.over(lower.limits),
+        }
+    }
+}
+
+fn first_filled(upper: Vec<String>, lower: Vec<String>) -> Vec<String> {
+    if upper.is_empty() { lower } else { upper }
+}

@@ -1,0 +1,238 @@
+//! From what is written to what is meant. Everything that is wrong is found at once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use countersign_dpop::{NoncePolicy, PublicOrigin, PublicOriginError};
+use countersign_resource::{Cors, IssuerConfig, IssuerConfigError, Stage};
+
+use super::error::{ConfigError, ConfigErrors, Key, Problem};
+use super::settings::{ReplaySetting, Settings};
+use super::{GatewayConfig, IssuerEntry, names};
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+impl GatewayConfig {
+    /// Resolves the configuration. Relative paths count from `directory`. Files with keys are read now; nothing is
+    /// fetched.
+    ///
+    /// # Errors
+    /// Everything that is wrong, by key.
+    pub fn resolve(&self, directory: &Path) -> Result<Settings, ConfigErrors> {
+        let mut faults = Faults(Vec::new());
+        let settings = self.collect(directory, &mut faults);
+        match settings {
+            Some(settings) if faults.0.is_empty() => Ok(settings),
+            Some(_) | None => Err(ConfigErrors(faults.0)),
+        }
+    }
+
+    fn collect(&self, directory: &Path, faults: &mut Faults) -> Option<Settings> {
+        let basics = self.basics(directory, faults);
+        let chosen = Settings {
+            upstream_host: faults
+                .chosen("upstream_host", self.upstream_host.as_deref(), names::upstream_host)
+                .unwrap_or_default(),
+            x_forwarded: faults
+                .chosen("x_forwarded", self.x_forwarded.as_deref(), names::x_forwarded)
+                .unwrap_or_default(),
+            stage: faults.chosen("stage", self.stage.as_deref(), stage).unwrap_or_default(),
+            window: faults.chosen("window", self.window.as_deref(), names::window).unwrap_or_default(),
+            cors: self.cors(faults),
+            admin: faults.chosen("admin", self.admin.as_deref(), names::address),
+            limits: self.limits.resolve(&mut faults.0),
+            replay: self.replay(faults),
+            nonce: self.nonce(faults),
+            ..basics?
+        };
+        match faults.chosen("algs", self.algs.as_deref(), names::algorithms) {
+            Some(algorithms) => Some(Settings { algorithms, ..chosen }),
+            None => Some(chosen),
+        }
+    }
+
+    /// What has to be said.
+    fn basics(&self, directory: &Path, faults: &mut Faults) -> Option<Settings> {
+        const ORIGIN: &str = "the URL that clients use, like https://api.example.com";
+        const UPSTREAM: &str = "the URL of the API itself, like http://127.0.0.1:9000";
+        const AUDIENCE: &str = "what tokens name as their audience, like https://api.example.com";
+        let listen = faults.chosen("listen", self.listen.as_deref(), names::address).unwrap_or(LISTEN);
+        let loopback = listen.ip().is_loopback();
+        let mut warnings = Vec::new();
+        let origin = faults.needed("public_origin", self.public_origin.as_deref(), ORIGIN, |url| {
+            public_origin(url, loopback, &mut warnings)
+        });
+        let mut aliases = Vec::new();
+        for alias in &self.aliases {
+            aliases.extend(faults.take("aliases", public_origin(alias, loopback, &mut warnings)));
+        }
+        let upstream =
+            faults.needed("upstream", self.upstream.as_deref(), UPSTREAM, |url| url.parse().map_err(Problem::Upstream));
+        let issuers = self.issuers(directory, faults);
+        let audience = faults.needed("audience", self.audience.as_deref(), AUDIENCE, audience);
+        Some(Settings { aliases, warnings, ..Settings::new(listen, origin?, upstream?, issuers, audience?) })
+    }
+
+    fn issuers(&self, directory: &Path, faults: &mut Faults) -> Vec<IssuerConfig> {
+        let mut issuers = Vec::new();
+        if let Some(issuer) = &self.issuer {
+            let entry = IssuerEntry { issuer: issuer.clone(), jwks: self.jwks.clone(), ..IssuerEntry::default() };
+            issuers.extend(faults.issuer(&entry, directory, Key::top));
+        } else if self.jwks.is_some() {
+            faults.add("jwks", Problem::Missing { what: "say whose keys these are with issuer" });
+        }
+        for (index, entry) in self.issuers.iter().enumerate() {
+            issuers.extend(faults.issuer(entry, directory, |name| Key::of("issuers", index, name)));
+        }
+        for (index, issuer) in issuers.iter().enumerate() {
+            if issuers[..index].iter().any(|other: &IssuerConfig| other.issuer() == issuer.issuer()) {
+                faults.add("issuers", IssuerConfigError::Repeated { issuer: issuer.issuer().to_owned() }.into());
+            }
+        }
+        if self.issuer.is_none() && self.issuers.is_empty() {
+            faults.add("issuer", Problem::Missing { what: "who issues the tokens, like https://idp.example.com" });
+        }
+        issuers
+    }
+
+    fn replay(&self, faults: &mut Faults) -> ReplaySetting {
+        let capacity = self.replay_capacity.unwrap_or(ReplaySetting::DEFAULT_CAPACITY);
+        if capacity == 0 {
+            let problem = Problem::OutOfBounds { value: 0, least: 1, most: u64::from(u32::MAX) };
+            faults.add("replay_capacity", problem);
+        }
+        match self.replay.as_deref() {
+            None | Some("memory") => ReplaySetting::Memory { capacity },
+            Some("node") => ReplaySetting::Node { capacity },
+            Some(_) => {
+                faults.add("replay", Problem::Replay);
+                ReplaySetting::default()
+            }
+        }
+    }
+
+    /// The nonce policy; some other settings imply one.
+    fn nonce(&self, faults: &mut Faults) -> NoncePolicy {
+        let implied = match (self.replay.as_deref(), self.window.as_deref()) {
+            (Some("node"), _) => Some("replay = node"),
+            (_, Some("atproto")) => Some("window = atproto"),
+            (_, _) => None,
+        };
+        let written = faults.chosen("nonce", self.nonce.as_deref(), names::nonce);
+        match (implied, written) {
+            (None, written) => written.unwrap_or_default(),
+            (Some(_), None | Some(NoncePolicy::Required)) => NoncePolicy::Required,
+            (Some(other), Some(NoncePolicy::Never | NoncePolicy::Optional)) => {
+                faults.add("nonce", Problem::Contradiction { other, what: "leave nonce out or say required" });
+                NoncePolicy::Required
+            }
+        }
+    }
+
+    fn cors(&self, faults: &mut Faults) -> Option<Cors> {
+        if self.cors_origins.is_empty() {
+            return None;
+        }
+        faults.take("cors_origins", Cors::new(&self.cors_origins).map_err(Problem::from))
+    }
+}
+
+/// Collects what is wrong.
+struct Faults(Vec<ConfigError>);
+
+impl Faults {
+    fn add(&mut self, name: &'static str, problem: Problem) {
+        self.0.push(ConfigError { key: Key::top(name), problem });
+    }
+
+    fn take<T>(&mut self, name: &'static str, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.add(name, problem)).ok()
+    }
+
+    /// The value of a key that may be absent.
+    fn chosen<T>(
+        &mut self,
+        name: &'static str,
+        value: Option<&str>,
+        read: impl FnOnce(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        value.and_then(|value| self.take(name, read(value)))
+    }
+
+    /// The value of a key that has to be there.
+    fn needed<T>(
+        &mut self,
+        name: &'static str,
+        value: Option<&str>,
+        what: &'static str,
+        read: impl FnOnce(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.add(name, Problem::Missing { what });
+        }
+        self.chosen(name, value, read)
+    }
+
+    fn issuer(
+        &mut self,
+        entry: &IssuerEntry,
+        directory: &Path,
+        key: impl Fn(&'static str) -> Key,
+    ) -> Option<IssuerConfig> {
+        let found = match entry.jwks.as_deref() {
+            None => IssuerConfig::discovered(&entry.issuer),
+            Some(url) if url.contains("://") => IssuerConfig::with_key_set_url(&entry.issuer, url),
+            Some(file) => IssuerConfig::with_key_set_file(&entry.issuer, &directory.join(file)),
+        };
+        let mut issuer = match found {
+            Ok(issuer) => issuer,
+            Err(fault) => {
+                let name = if matches!(fault, IssuerConfigError::Issuer { .. }) { "issuer" } else { "jwks" };
+                self.0.push(ConfigError { key: key(name), problem: fault.into() });
+                return None;
+            }
+        };
+        for audience in &entry.audiences {
+            issuer = issuer.with_audience(audience);
+        }
+        if let Some(typ) = &entry.typ {
+            issuer = issuer.with_typ(typ);
+        }
+        match entry.algs.as_deref().map(names::algorithms) {
+            None => Some(issuer),
+            Some(Ok(algorithms)) => Some(issuer.with_algorithms(algorithms)),
+            Some(Err(problem)) => {
+                self.0.push(ConfigError { key: key("algs"), problem });
+                None
+            }
+        }
+    }
+}
+
+fn stage(value: &str) -> Result<Stage, Problem> {
+    value.parse().map_err(|fault| Problem::Stage { value: value.to_owned(), fault })
+}
+
+/// A resource identifier: an https URL, or http to a loopback host.
+fn audience(value: &str) -> Result<String, Problem> {
+    match PublicOrigin::parse(value) {
+        Ok(_) => Ok(value.to_owned()),
+        Err(fault) => Err(Problem::Origin { value: value.to_owned(), fault }),
+    }
+}
+
+/// Plain http is for loopback hosts; a gateway that can only be reached from its own machine may name another one.
+fn public_origin(value: &str, loopback: bool, warnings: &mut Vec<String>) -> Result<PublicOrigin, Problem> {
+    let fault = match PublicOrigin::parse(value) {
+        Ok(origin) => return Ok(origin),
+        Err(fault) => fault,
+    };
+    if fault == PublicOriginError::PlainHttp
+        && loopback
+        && let Ok(origin) = PublicOrigin::danger_parse_plain_http(value)
+    {
+        warnings.push(format!("{origin} is plain http: whoever is between it and its clients can read their tokens"));
+        return Ok(origin);
+    }
+    Err(Problem::Origin { value: value.to_owned(), fault })
+}

@@ -1,0 +1,113 @@
+use std::net::SocketAddr;
+
+use countersign_dpop::jose::Algorithms;
+use countersign_dpop::time::Window;
+use countersign_dpop::{NoncePolicy, PublicOrigin};
+use countersign_forward::{ForwardedFields, Upstream, UpstreamHost};
+use countersign_resource::{Cors, IssuerConfig, Stage};
+
+use super::limits::GatewayLimits;
+
+/// What a gateway runs by. Made by [`super::GatewayConfig::resolve`], or by hand from [`Settings::new`].
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The origin under which clients know the API.
+    pub public_origin: PublicOrigin,
+    /// Further origins under which clients may reach it.
+    pub aliases: Vec<PublicOrigin>,
+    /// The API itself.
+    pub upstream: Upstream,
+    /// What `Host` says to the upstream.
+    pub upstream_host: UpstreamHost,
+    /// What becomes of `X-Forwarded-*`.
+    pub x_forwarded: ForwardedFields,
+    /// The trusted issuers.
+    pub issuers: Vec<IssuerConfig>,
+    /// The resource identifier.
+    pub audience: String,
+    /// How strictly binding is enforced.
+    pub stage: Stage,
+    /// When proofs need a nonce.
+    pub nonce: NoncePolicy,
+    /// The ages at which a proof is taken.
+    pub window: Window,
+    /// The accepted algorithms of proofs.
+    pub algorithms: Algorithms,
+    /// Where used proofs are remembered.
+    pub replay: ReplaySetting,
+    /// The origins whose pages may call the API.
+    pub cors: Option<Cors>,
+    /// Where health and metrics are served, if anywhere.
+    pub admin: Option<SocketAddr>,
+    /// How much and how long.
+    pub limits: GatewayLimits,
+    /// What is allowed but should be known: sentences for the start.
+    pub warnings: Vec<String>,
+}
+
+/// Where used proofs are remembered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReplaySetting {
+    /// In the memory of the only process.
+    Memory {
+        /// How many at a time.
+        capacity: u32,
+    },
+    /// In the memory of each of many processes; every proof needs a nonce, which is good at its own process only.
+    Node {
+        /// How many at a time.
+        capacity: u32,
+    },
+}
+
+impl Settings {
+    /// Settings with what has to be said, and the defaults: stage `require`, nonces where the memory does not reach,
+    /// window `rfc`, all algorithms, replay in memory, no admin address.
+    pub fn new(
+        listen: SocketAddr,
+        public_origin: PublicOrigin,
+        upstream: Upstream,
+        issuers: Vec<IssuerConfig>,
+        audience: impl Into<String>,
+    ) -> Self {
+        Self {
+            listen,
+            public_origin,
+            aliases: Vec::new(),
+            upstream,
+            upstream_host: UpstreamHost::default(),
+            x_forwarded: ForwardedFields::default(),
+            issuers,
+            audience: audience.into(),
+            stage: Stage::default(),
+            nonce: NoncePolicy::default(),
+            window: Window::default(),
+            algorithms: Algorithms::all(),
+            replay: ReplaySetting::default(),
+            cors: None,
+            admin: None,
+            limits: GatewayLimits::default(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl ReplaySetting {
+    /// Two million: over 28,000 proofs a second in the window `rfc`.
+    pub const DEFAULT_CAPACITY: u32 = 2_000_000;
+
+    /// How many proofs at a time.
+    pub const fn capacity(self) -> u32 {
+        match self {
+            Self::Memory { capacity } | Self::Node { capacity } => capacity,
+        }
+    }
+}
+
+impl Default for ReplaySetting {
+    fn default() -> Self {
+        Self::Memory { capacity: Self::DEFAULT_CAPACITY }
+    }
+}

@@ -1,0 +1,198 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_dpop::time::Clock;
+use countersign_dpop::{NoRandomness, NonceKey};
+use countersign_forward::{Forwarder, TlsError};
+use countersign_replay::{MemoryReplayConfig, MemoryReplayError, MemoryReplayStore};
+use countersign_resource::fetch::{Fetch, ReqwestFetch, ReqwestFetchError};
+use countersign_resource::{IssuerConfigError, Issuers, ResourceConfig, ResourceConfigError, ResourceServer};
+use tokio::net::TcpListener;
+use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::Admin;
+use crate::config::{GatewayLimits, Settings};
+use crate::decisions::DecisionSink;
+use crate::door::Door;
+use crate::listener;
+use crate::metrics::Metrics;
+
+/// How often the issuers' keys are looked after.
+const RENEW: Duration = Duration::from_secs(5);
+/// The name in `Via` towards the upstream.
+const VIA: &str = "countersign";
+
+/// A gateway with its addresses bound, not yet serving.
+#[derive(Debug)]
+pub struct Gateway {
+    listener: TcpListener,
+    admin_listener: Option<TcpListener>,
+    local_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
+    door: Arc<Door>,
+    replay: Arc<MemoryReplayStore>,
+    limits: GatewayLimits,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {fault}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong.
+        fault: io::Error,
+    },
+    /// The issuers contradict each other, or there are none.
+    #[error(transparent)]
+    Issuers(#[from] IssuerConfigError),
+    /// The resource identifier cannot be one.
+    #[error(transparent)]
+    Resource(#[from] ResourceConfigError),
+    /// The replay store cannot be made so.
+    #[error(transparent)]
+    Replay(#[from] MemoryReplayError),
+    /// The client that fetches issuers' keys cannot be set up.
+    #[error("issuers' keys cannot be fetched: {0}")]
+    Fetch(#[from] ReqwestFetchError),
+    /// TLS towards the upstream cannot be set up.
+    #[error("the upstream cannot be reached over TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// The system gave no randomness.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl Gateway {
+    /// Binds the addresses and sets everything up. Nothing is fetched and the upstream is not asked: what is only
+    /// away does not stop the start. Verdicts go to `decisions`.
+    ///
+    /// # Errors
+    /// See [`GatewayError`].
+    pub async fn bind(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        decisions: Arc<dyn DecisionSink>,
+    ) -> Result<Self, GatewayError> {
+        let (listener, local_addr) = bind(settings.listen).await?;
+        let (admin_listener, admin_addr) = match settings.admin {
+            Some(address) => bind(address).await.map(|(listener, address)| (Some(listener), Some(address)))?,
+            None => (None, None),
+        };
+        let limits = settings.limits;
+        let now = clock.now();
+        let replay = Arc::new(MemoryReplayStore::new(replay_config(&settings), now)?);
+        let door = Arc::new(door(settings, clock, &replay, decisions)?);
+        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits })
+    }
+
+    /// Where clients connect.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Where health and metrics are served.
+    pub const fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
+    /// Serves until `shutdown` completes and then lets requests under way finish: no new connection is taken, open
+    /// ones end with their request. What is not finished within the time that the limits allow is cut off.
+    /// WebSockets are cut off once no request is under way.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let (draining, closing) = (CancellationToken::new(), CancellationToken::new());
+        let admin = Arc::new(Admin {
+            door: Arc::clone(&self.door),
+            replay: Arc::clone(&self.replay),
+            draining: draining.clone(),
+        });
+        let background = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        if let Some(listener) = self.admin_listener {
+            tokio::spawn(background.clone().run_until_cancelled_owned(admin.serve(listener)));
+        }
+        tokio::spawn(background.clone().run_until_cancelled_owned(renew(self.door.server.clone())));
+        let accepting = listener::accept(
+            self.listener,
+            Arc::clone(&self.door),
+            self.limits,
+            draining.clone(),
+            closing.clone(),
+            &tasks,
+        );
+        tokio::select! {
+            () = accepting => (),
+            () = shutdown => (),
+        }
+        draining.cancel();
+        tasks.close();
+        if timeout(self.limits.drain, tasks.wait()).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "not finished in time; cut off");
+        }
+        closing.cancel();
+        tasks.wait().await;
+        self.door.forwarder.close().await;
+        background.cancel();
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
+    let fail = |fault| GatewayError::Listen { address, fault };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let bound = listener.local_addr().map_err(fail)?;
+    Ok((listener, bound))
+}
+
+fn replay_config(settings: &Settings) -> MemoryReplayConfig {
+    MemoryReplayConfig {
+        capacity: settings.replay.capacity(),
+        window: settings.window,
+        ..MemoryReplayConfig::default()
+    }
+}
+
+fn door(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    replay: &Arc<MemoryReplayStore>,
+    decisions: Arc<dyn DecisionSink>,
+) -> Result<Door, GatewayError> {
+    let fetch: Arc<dyn Fetch> = Arc::new(ReqwestFetch::new()?);
+    let issuers = Issuers::new(settings.issuers, &fetch)?;
+    let mut config = ResourceConfig::new(settings.audience, settings.public_origin.clone(), issuers)?
+        .with_stage(settings.stage)
+        .with_algorithms(settings.algorithms)
+        .with_window(settings.window)
+        .with_nonce_policy(settings.nonce);
+    for alias in &settings.aliases {
+        config = config.with_alias(alias.clone());
+    }
+    let forwarder = Forwarder::new(settings.upstream, settings.limits.forward)?
+        .with_host(settings.upstream_host)
+        .with_forwarded_fields(settings.x_forwarded)
+        .with_via(VIA);
+    Ok(Door {
+        server: ResourceServer::new(config, Arc::clone(replay) as _, clock, NonceKey::generate()?),
+        forwarder,
+        origins: std::iter::once(settings.public_origin).chain(settings.aliases).collect(),
+        stage: settings.stage,
+        cors: settings.cors,
+        max_fields: settings.limits.head_fields,
+        decisions,
+        metrics: Metrics::default(),
+    })
+}
+
+async fn renew(server: ResourceServer) {
+    let mut ticks = interval(RENEW);
+    loop {
+        ticks.tick().await;
+        server.renew().await;
+    }
+}

@@ -1,0 +1,52 @@
+//! Taking connections.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::GatewayLimits;
+use crate::connection;
+use crate::door::Door;
+
+/// How long to wait when the system has no more sockets to give.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes connections until `draining`, at most as many at a time as `limits` says; `closing` drops them.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    door: Arc<Door>,
+    limits: GatewayLimits,
+    draining: CancellationToken,
+    closing: CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let Some(Ok(place)) = draining.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { return };
+        let Some(accepted) = draining.run_until_cancelled(listener.accept()).await else { return };
+        match accepted {
+            Ok((stream, peer)) => {
+                let serving = connection::serve(stream, peer, place, Arc::clone(&door), limits, draining.clone());
+                tasks.spawn(closing.clone().run_until_cancelled_owned(serving));
+            }
+            Err(error) if is_about_one_connection(&error) => (),
+            Err(error) => {
+                tracing::error!(%error, "no connection can be taken");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,198 @@
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::framing::Framing;
+use super::linger::Linger;
+
+/// Given to the server in place of the byte that makes a message ambiguous: no server takes a NUL in a head or in a
+/// chunk's size. The line ends make it look at once.
+const POISON: &[u8] = b"\0\r\n\r\n";
+
+/// What the guard does not wait for longer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WireLimits {
+    /// A whole head, from its first byte.
+    pub(crate) head: Duration,
+    /// The client to take some of the answer.
+    pub(crate) write_idle: Duration,
+    /// The longest head in bytes.
+    pub(crate) max_head: usize,
+}
+
+/// A client's connection as the server gets to see it.
+#[derive(Debug)]
+pub(crate) struct WireGuard<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+    /// `None` only while being dropped.
+    stream: Option<S>,
+    /// Read already, not yet given on.
+    ahead: Ahead,
+    framing: Framing,
+    switch: Switch,
+    limits: WireLimits,
+    head_end: Option<Pin<Box<Sleep>>>,
+    write_end: Option<Pin<Box<Sleep>>>,
+    linger: Option<Linger>,
+}
+
+#[derive(Debug)]
+enum Ahead {
+    Nothing,
+    Bytes { bytes: Vec<u8>, given: usize },
+    Poison { given: usize },
+}
+
+/// Tells the guard that the connection changes protocol with the next byte that the client sends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Switch(Arc<AtomicBool>);
+
+impl Switch {
+    pub(crate) fn throw(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_thrown(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WireGuard<S> {
+    /// Guards `stream`, from which `ahead` was read already.
+    pub(crate) fn new(stream: S, ahead: Vec<u8>, switch: Switch, limits: WireLimits, linger: Linger) -> Self {
+        Self {
+            stream: Some(stream),
+            ahead: Ahead::Bytes { bytes: ahead, given: 0 },
+            framing: Framing::new(limits.max_head),
+            switch,
+            limits,
+            head_end: None,
+            write_end: None,
+            linger: Some(linger),
+        }
+    }
+
+    fn stream(&mut self) -> io::Result<Pin<&mut S>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Gives on what was read before. False when there is nothing.
+    fn give_ahead(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        match &mut self.ahead {
+            Ahead::Nothing => false,
+            Ahead::Bytes { bytes, given } => {
+                let rest = &bytes[*given..];
+                let part = &rest[..rest.len().min(buffer.remaining())];
+                buffer.put_slice(part);
+                *given += part.len();
+                let some = !part.is_empty();
+                if *given == bytes.len() {
+                    self.ahead = Ahead::Nothing;
+                }
+                some
+            }
+            // Behind the poison the connection reads as ended.
+            Ahead::Poison { given } => {
+                let rest = &POISON[*given..];
+                let part = &rest[..rest.len().min(buffer.remaining())];
+                buffer.put_slice(part);
+                *given += part.len();
+                true
+            }
+        }
+    }
+
+    /// Reads along with what was put into `buffer` behind `start`.
+    fn inspect(&mut self, buffer: &mut ReadBuf<'_>, start: usize) {
+        if self.switch.is_thrown() {
+            self.framing.go_blind();
+        }
+        if let Err(fault) = self.framing.read(&buffer.filled()[start..]) {
+            tracing::debug!(kind = ?fault.kind, "a request whose end is ambiguous");
+            buffer.set_filled(start + fault.at);
+            self.ahead = Ahead::Poison { given: 0 };
+            self.give_ahead(buffer);
+        }
+    }
+
+    fn poll_head_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.framing.is_in_head() {
+            self.head_end = None;
+            return Poll::Pending;
+        }
+        let limit = self.limits.head;
+        let end = self.head_end.get_or_insert_with(|| Box::pin(sleep(limit)));
+        end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Starts counting when the client takes nothing, and stops when it does.
+    fn watch_write<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_end = None;
+            return written;
+        }
+        let limit = self.limits.write_idle;
+        let end = self.write_end.get_or_insert_with(|| Box::pin(sleep(limit)));
+        end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncRead for WireGuard<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buffer.filled().len();
+        let poisoned = matches!(self.ahead, Ahead::Poison { .. });
+        if !self.give_ahead(buffer) {
+            match self.stream()?.poll_read(cx, buffer)? {
+                Poll::Ready(()) => (),
+                Poll::Pending => return self.poll_head_end(cx),
+            }
+        }
+        if !poisoned {
+            self.inspect(buffer, start);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncWrite for WireGuard<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.stream()?.poll_write(cx, bytes);
+        self.watch_write(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.stream()?.poll_flush(cx);
+        self.watch_write(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream()?.poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.stream()?.poll_write_vectored(cx, parts);
+        self.watch_write(cx, written)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Drop for WireGuard<S> {
+    fn drop(&mut self) {
+        let owes = self.framing.is_owed_more() || matches!(self.ahead, Ahead::Poison { .. });
+        if let (true, Some(stream), Some(linger)) = (owes, self.stream.take(), self.linger.take()) {
+            linger.end(stream);
+        }
+    }
+}
