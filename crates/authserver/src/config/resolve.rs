@@ -26,6 +26,7 @@ use crate::scope::Scope;
 pub struct Settings {
     pub(crate) issuer: Issuer,
     pub(crate) listen: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) data: PathBuf,
     pub(crate) profile: Profile,
     pub(crate) nonce: NonceSetting,
@@ -42,6 +43,11 @@ impl Settings {
     /// Where to listen, if the configuration says so.
     pub const fn listen(&self) -> Option<SocketAddr> {
         self.listen
+    }
+
+    /// Where to tell one's health, if the configuration says so.
+    pub const fn admin(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// The data directory.
@@ -76,6 +82,7 @@ impl AuthServerConfig {
             (Some(issuer), Some(data), true) => Ok(Settings {
                 issuer,
                 listen: self.listen,
+                admin: self.admin,
                 data,
                 profile: self.profile,
                 nonce: self.nonce,
