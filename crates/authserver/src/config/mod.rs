@@ -29,6 +29,9 @@ pub struct AuthServerConfig {
     pub listen: Option<SocketAddr>,
     /// Where `/healthz` and `/readyz` are; left to the caller of [`crate::BoundAuthServer::with_admin`].
     pub admin: Option<SocketAddr>,
+    /// The origins whose pages may call this server.
+    #[serde(default)]
+    pub cors_origins: Vec<String>,
     /// The data directory; relative paths count from the configuration's directory.
     pub data: Option<PathBuf>,
     /// `postgres://…` in place of `data`.
@@ -57,6 +60,7 @@ impl AuthServerConfig {
             issuer: issuer.into(),
             listen: None,
             admin: None,
+            cors_origins: Vec::new(),
             data: Some(data.into()),
             database: None,
             profile: Profile::default(),
