@@ -125,7 +125,7 @@ async fn nothing_secret_is_printed_told_or_logged() {
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(traced.clone()).finish();
     let guard = tracing::subscriber::set_default(subscriber);
 
-    let clock = SetClock::new();
+    let clock = set_clock();
     let store = MemoryKeyStore::new(clock.clone());
     let mut secrets = vec![TOKEN, SECRET, NONCE, QUERY, BODY].into_iter().map(str::to_owned).collect::<Vec<_>>();
     for key in ["dpop", "robot"] {

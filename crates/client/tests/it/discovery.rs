@@ -55,7 +55,7 @@ async fn refuses_issuers_that_do_not_announce_dpop_unless_told_to_go_on() {
         let issuer = server.origin().to_owned();
         assert_eq!(discovery_failure(&server).await, DiscoveryError::DpopNotAnnounced { issuer });
         assert_eq!(server.seen_at("/token").len(), 0);
-        let clock = SetClock::new();
+        let clock = set_clock();
         let config = config(server.origin(), by_secret()).with_dpop_assumed();
         let client = Client::open(&config, &keys(clock.clone()), clock).expect("a client");
         client.token().await.expect("a token");

@@ -8,7 +8,7 @@ use countersign_client::keys::{
 use countersign_dpop::jose::{Algorithm, Algorithms, SoftwareKey};
 use tempfile::TempDir;
 
-use crate::played::{SetClock, name};
+use crate::played::{name, set_clock};
 
 /// What any store must do. `store` is empty.
 async fn holds_the_contract(store: Arc<dyn KeyStore>) {
@@ -98,7 +98,7 @@ fn of_many_at_once_one_makes_the_key(store: &Arc<dyn KeyStore>) {
 
 #[tokio::test]
 async fn keys_in_memory_hold_the_contract() {
-    let store = MemoryKeyStore::new(SetClock::new());
+    let store = MemoryKeyStore::new(set_clock());
     assert_eq!(store.class(), KeyClass::Memory);
     holds_the_contract(Arc::new(store)).await;
 }
@@ -106,7 +106,7 @@ async fn keys_in_memory_hold_the_contract() {
 #[tokio::test]
 async fn files_sealed_by_the_device_key_hold_the_contract() {
     let directory = TempDir::new().expect("a directory");
-    let store = SealedFileStore::new(directory.path().join("keys"), SetClock::new());
+    let store = SealedFileStore::new(directory.path().join("keys"), set_clock());
     assert_eq!(store.class(), KeyClass::FileDeviceKey);
     holds_the_contract(Arc::new(store)).await;
 }
@@ -114,7 +114,7 @@ async fn files_sealed_by_the_device_key_hold_the_contract() {
 #[tokio::test]
 async fn files_sealed_by_a_passphrase_hold_the_contract() {
     let directory = TempDir::new().expect("a directory");
-    let store = SealedFileStore::new(directory.path().join("keys"), SetClock::new())
+    let store = SealedFileStore::new(directory.path().join("keys"), set_clock())
         .with_kdf_cost(KdfCost::new(8_192, 1).expect("the least"))
         .with_passphrase("correct horse".into())
         .expect("a passphrase");

@@ -7,3 +7,4 @@ mod key_store;
 mod played;
 mod sealed_file;
 mod token;
+mod transport;

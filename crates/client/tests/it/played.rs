@@ -1,7 +1,6 @@
 //! Played servers: an issuer and a resource on one loopback port that answer as the test says, and a client for them.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
@@ -13,6 +12,7 @@ use countersign_client::keys::{KeyName, KeyStore, MemoryKeyStore};
 use countersign_client::{Client, RequestBody, Step};
 use countersign_dpop::jose::{Algorithm, decode_base64url};
 use countersign_dpop::time::{Clock, Timestamp};
+use countersign_testkit::FakeClock;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
@@ -20,24 +20,9 @@ pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) const TOKEN: &str = "canary-access-token-ZpR7";
 pub(crate) const SECRET: &str = "canary-client-secret-Qx81";
 
-/// A clock that stands where the test puts it.
-#[derive(Debug)]
-pub(crate) struct SetClock(AtomicI64);
-
-impl SetClock {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(NOW)))
-    }
-
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
-    }
+/// A clock that shows [`NOW`].
+pub(crate) fn set_clock() -> Arc<FakeClock> {
+    Arc::new(FakeClock::at(Timestamp::from_seconds(NOW)))
 }
 
 /// A request as the played server got it.
@@ -220,10 +205,10 @@ pub(crate) fn config(issuer: &str, authentication: Authentication) -> ClientConf
 
 /// A client with a secret at the played issuer.
 pub(crate) fn client(server: &Played) -> Client {
-    client_with_clock(server, SetClock::new())
+    client_with_clock(server, set_clock())
 }
 
-pub(crate) fn client_with_clock(server: &Played, clock: Arc<SetClock>) -> Client {
+pub(crate) fn client_with_clock(server: &Played, clock: Arc<FakeClock>) -> Client {
     Client::open(&config(server.origin(), by_secret()), &keys(clock.clone()), clock).expect("a client")
 }
 

@@ -9,7 +9,7 @@ use countersign_client::keys::{KdfCost, KeyClass, KeyStore, KeyStoreError, Seale
 use countersign_dpop::jose::{Algorithm, SoftwareKey, encode_base64url};
 use tempfile::TempDir;
 
-use crate::played::{NOW, SetClock, name};
+use crate::played::{NOW, name, set_clock};
 
 struct Place {
     directory: TempDir,
@@ -29,7 +29,7 @@ impl Place {
     }
 
     fn plain(&self) -> SealedFileStore {
-        SealedFileStore::new(self.keys(), SetClock::new()).with_kdf_cost(KdfCost::new(8_192, 1).expect("the least"))
+        SealedFileStore::new(self.keys(), set_clock()).with_kdf_cost(KdfCost::new(8_192, 1).expect("the least"))
     }
 
     fn with(&self, passphrase: &str) -> SealedFileStore {

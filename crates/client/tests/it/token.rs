@@ -37,7 +37,7 @@ async fn asks_for_a_token_with_a_secret_and_a_proof() {
         .with_resource("https://api.example.com/a b?c")
         .expect("a resource")
         .with_scope("read write");
-    let clock = SetClock::new();
+    let clock = set_clock();
     let client = Client::open(&config, &keys(clock.clone()), clock).expect("a client");
     let token = client.token().await.expect("a token");
     assert_eq!((token.expose_secret(), token.expires_at()), (TOKEN, Some(Timestamp::from_seconds(NOW + 300))));
@@ -58,7 +58,7 @@ async fn asks_for_a_token_with_a_secret_and_a_proof() {
 #[tokio::test]
 async fn asks_for_a_token_with_an_assertion_for_the_issuer_alone() {
     let server = token_endpoint(|_| reply_json(200, &token_answer())).await;
-    let clock = SetClock::new();
+    let clock = set_clock();
     let store = keys(clock.clone());
     let client = Client::open(&config(server.origin(), by_key()), &store, clock).expect("a client");
     client.token().await.expect("a token");
@@ -84,7 +84,7 @@ async fn asks_for_a_token_with_an_assertion_for_the_issuer_alone() {
 #[tokio::test]
 async fn a_public_client_sends_its_name_only() {
     let server = token_endpoint(|_| reply_json(200, &token_answer())).await;
-    let clock = SetClock::new();
+    let clock = set_clock();
     let config = config(server.origin(), Authentication::None);
     let client = Client::open(&config, &keys(clock.clone()), clock).expect("a client");
     client.token().await.expect("a token");
@@ -94,7 +94,7 @@ async fn a_public_client_sends_its_name_only() {
 
 #[test]
 fn refuses_one_key_for_proofs_and_assertions() {
-    let clock = SetClock::new();
+    let clock = set_clock();
     let store = keys(clock.clone());
     let authentication = Authentication::PrivateKeyJwt { key: AssertionKey::Stored(name("dpop")), kid: None };
     let error = Client::open(&config("https://idp.example.com", authentication), &store, clock).expect_err("one key");
@@ -108,7 +108,7 @@ async fn answers_a_nonce_error_once_with_fresh_proof_and_assertion() {
         _ => nonce_error("n1"),
     })
     .await;
-    let clock = SetClock::new();
+    let clock = set_clock();
     let client = Client::open(&config(server.origin(), by_key()), &keys(clock.clone()), clock).expect("a client");
     client.token().await.expect("a token");
     let seen = server.seen_at("/token");
@@ -200,7 +200,7 @@ async fn refuses_answers_that_are_no_token_answers() {
 #[tokio::test]
 async fn keeps_a_token_until_shortly_before_it_ends() {
     let server = token_endpoint(|_| reply_json(200, &token_answer())).await;
-    let clock = SetClock::new();
+    let clock = set_clock();
     let client = client_with_clock(&server, clock.clone());
     for (advance, requests) in [(0, 1), (269, 1), (1, 2), (0, 2), (100_000, 3)] {
         clock.advance(advance);
@@ -245,7 +245,7 @@ async fn follows_the_issuers_clock_after_a_refused_proof() {
         }
     })
     .await;
-    let clock = SetClock::new();
+    let clock = set_clock();
     let client = Client::open(&config(server.origin(), by_key()), &keys(clock.clone()), clock).expect("a client");
     client.token().await.expect("row 506");
     let assertion = server.seen_at("/token")[1].form("client_assertion").expect("an assertion");
@@ -306,7 +306,7 @@ impl KeyStore for Device {
 async fn works_with_a_key_that_cannot_leave_its_store() {
     let server = token_endpoint(|_| reply_json(200, &token_answer())).await;
     let device = Device(Arc::new(SoftwareKey::generate(Algorithm::Ed25519).expect("a key")));
-    let client = Client::open(&config(server.origin(), by_secret()), &device, SetClock::new()).expect("a client");
+    let client = Client::open(&config(server.origin(), by_secret()), &device, set_clock()).expect("a client");
     client.token().await.expect("row 512");
     let header = part(server.seen_at("/token")[0].field("dpop"), 0);
     assert_eq!(header["alg"], "Ed25519", "row 512");
