@@ -4,6 +4,7 @@ mod call;
 mod canary;
 mod discovery;
 mod key_store;
+mod open;
 mod played;
 mod sealed_file;
 mod token;

