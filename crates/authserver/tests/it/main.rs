@@ -6,7 +6,6 @@ mod assertion;
 mod basic;
 mod canaries;
 mod client_credentials;
-mod cors;
 mod documents;
 mod nonce;
 mod proof;
