@@ -9,7 +9,6 @@ mod diagnosing;
 mod key;
 mod malformed;
 mod mapping;
-mod naming;
 mod nonce;
 mod policy;
 mod proof;

@@ -1,0 +1,11 @@
+//! The gateway over loopback sockets, between a client and an upstream that the tests play byte by byte.
+#![expect(clippy::unwrap_used, reason = "what a test relies on")]
+
+mod carrying;
+mod framing;
+mod lifecycle;
+mod stages;
+mod streaming;
+mod upstream;
+mod wire;
+mod world;
