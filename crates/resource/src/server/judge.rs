@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_dpop::error::{ConfirmationError, CredentialsError, NonceError, PolicyError, ProofError, TokenError};
 use countersign_dpop::headers::{Credentials, read_credentials};
 use countersign_dpop::jose::Jkt;
-use countersign_dpop::replay::QuotaKey;
+use countersign_dpop::replay::{Epoch, QuotaKey};
 use countersign_dpop::time::Timestamp;
 use countersign_dpop::{
     Ath, CheckedProof, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection, Verifier,
@@ -23,7 +23,10 @@ use crate::token::{AccessToken, shorten};
 use crate::verdict::{BearerSunset, Outcome, Verdict};
 
 pub(super) async fn judge(server: &Inner, request: &RequestFacts<'_>, route: &Route) -> Verdict {
-    let mut trial = Trial { server, route, now: server.clock.now(), seen: Seen::default() };
+    let now = server.clock.now();
+    // Asked for with the fresh reading: by the end of a slow request, its reading would look like a clock set back.
+    let epoch = server.replay.epoch(now);
+    let mut trial = Trial { server, route, now, epoch, seen: Seen::default() };
     let result = trial.run(request).await;
     trial.conclude(result)
 }
@@ -33,6 +36,7 @@ struct Trial<'a> {
     server: &'a Inner,
     route: &'a Route,
     now: Timestamp,
+    epoch: Epoch,
     seen: Seen,
 }
 
@@ -95,8 +99,7 @@ impl Trial<'_> {
 
     fn check(&mut self, method: &str, htu: &Htu, ath: &Ath, proof: &str) -> Result<CheckedProof, Rejection> {
         let expected = ExpectedRequest { method, htu, ath: Some(ath) };
-        let epoch = self.server.replay.epoch(self.now);
-        let checked = self.verifier().check(proof, &expected, &epoch, self.now);
+        let checked = self.verifier().check(proof, &expected, &self.epoch, self.now);
         match &checked {
             Ok(proof) => {
                 self.seen.checks.push(Check::Proof);
@@ -191,7 +194,7 @@ impl Trial<'_> {
             Err(rejection) if policy == NoncePolicy::Required && status(rejection) == StatusCode::UNAUTHORIZED => true,
             Ok(_) | Err(_) => self.seen.nonce_age == Some(NonceAge::Ageing),
         };
-        wanted.then(|| self.server.verifier.issue_nonce(&self.server.replay.epoch(self.now).id, self.now))
+        wanted.then(|| self.server.verifier.issue_nonce(&self.epoch.id, self.now))
     }
 
     fn sunset(&self, result: &Result<Access, Rejection>) -> Option<BearerSunset> {
