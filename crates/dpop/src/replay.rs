@@ -128,7 +128,8 @@ pub enum Recorded {
     First,
     /// Seen before. Nothing has changed.
     Replayed,
-    /// The proof is older than the epoch and carries no nonce of it. Nothing has been recorded.
+    /// The proof is older than what the store remembers: than its epoch, and it carries no nonce of it, or than the
+    /// highest time seen, and its record may be gone. Nothing has been recorded.
     NonceDemanded,
 }
 
@@ -209,12 +210,18 @@ impl Future for Recording<'_> {
 ///   never dropped to make room: a full store answers [`ReplayStoreError::Full`].
 /// * An entry whose `iat` lies at or before the epoch's floor is refused with [`Recorded::NonceDemanded`] unless
 ///   `nonce_epoch` is the current epoch.
+/// * An entry whose `not_after` has passed by the highest time seen is never [`Recorded::First`] once its record, if
+///   there was one, may have been dropped.
 /// * A call that does not answer [`Recorded::First`] leaves nothing behind.
 pub trait ReplayStore: fmt::Debug + Send + Sync {
     /// The epoch that nonces are to be issued for and proofs are to be compared with at `now`.
+    ///
+    /// Asked once per request, with a fresh reading of the clock: a store takes one that lies well before the highest
+    /// it has seen for a clock that was set back, and begins a new epoch.
     fn epoch(&self, now: Timestamp) -> Epoch;
 
-    /// Records `entry` unless its key is there.
+    /// Records `entry` unless its key is there. `now` is the request's one reading of the clock, which may be old by
+    /// the time that everything else has been checked.
     fn record<'a>(&'a self, entry: &'a ReplayEntry, now: Timestamp) -> Recording<'a>;
 }
 
