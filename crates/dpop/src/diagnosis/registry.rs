@@ -45,6 +45,10 @@ registry! {
         "the request has more than one proof",
         "Two layers sign: an SDK and a proxy, or a retry layer that adds a field instead of replacing it.",
         "Sign in one place only, below the layer that retries, and set the field instead of adding to it.";
+    FieldsTooLarge = "H03", Client, 70, "RFC 6585 §5, RFC 9449 §11",
+        "the request's fields are too large for the server",
+        "A big key (RSA, ML-DSA) in the proof and a long access token exceed a limit on the way.",
+        "Use ES256, shorten the token, or raise the header limits of server and proxies.";
     CorsHidden = "H04", Server, 70, "RFC 9449 §8, §9",
         "a browser cannot read DPoP-Nonce or WWW-Authenticate of this answer",
         "The answer allows an origin but does not expose these fields, so a script never sees the nonce.",

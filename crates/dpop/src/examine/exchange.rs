@@ -45,6 +45,11 @@ pub(super) fn examine_response(response: &Response<'_>, proof: &ExaminedProof, r
     if (300..400).contains(&response.status) && response.headers.contains_key(LOCATION) {
         report.find(Diagnosis::new(DiagnosisCode::Redirected).with_found(response.status.to_string()));
     }
+    if response.status == 431 {
+        let length = proof.facts.as_ref().map_or(0, |facts| facts.length);
+        let found = format!("a proof of {length} bytes");
+        report.find(Diagnosis::new(DiagnosisCode::FieldsTooLarge).with_found(found));
+    }
     if response.status >= 500 {
         report.find(Diagnosis::new(DiagnosisCode::ServerFailed).with_found(response.status.to_string()));
     }

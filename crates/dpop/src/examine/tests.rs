@@ -313,6 +313,7 @@ fn reads_what_the_answer_says() {
     assert_eq!(judged(401, &[("www-authenticate", &step_up)], &proof), ["K05"]);
     assert_eq!(judged(307, &[("location", "https://rs.example/c")], &proof), ["H05"]);
     assert_eq!(judged(304, &[], &proof), [""; 0]);
+    assert_eq!(judged(431, &[], &proof), ["H03"]);
     assert_eq!(judged(500, &[], &proof), ["S11"]);
     assert_eq!(judged(200, &[("www-authenticate", "\"not a challenge\"")], &proof), [""; 0]);
 }
