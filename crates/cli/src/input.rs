@@ -1,10 +1,15 @@
 //! Reading configuration files: bounded, strict, and with the line shown when something is wrong.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use http_body::{Body, Frame};
+use http_body_util::StreamBody;
 use serde::de::DeserializeOwned;
+use tokio_util::io::ReaderStream;
 use zeroize::Zeroizing;
 
 use crate::error::CommandError;
@@ -36,7 +41,7 @@ pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>,
     let unreadable =
         |fault| CommandError::configuration(format!("cannot read the {what} in {}: {fault}", path.display()));
     let source: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(std::io::stdin().lock()),
+        Some("-") => Box::new(io::stdin().lock()),
         _ => Box::new(File::open(path).map_err(unreadable)?),
     };
     let mut bytes = Zeroizing::new(Vec::new());
@@ -46,6 +51,11 @@ pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>,
         return Err(CommandError::configuration(message));
     }
     Ok(bytes)
+}
+
+/// Standard input as the body of a request, sent as it comes.
+pub(crate) fn standard_input_body() -> impl Body<Data = Bytes, Error = io::Error> + Send + Sync + 'static {
+    StreamBody::new(ReaderStream::new(tokio::io::stdin()).map_ok(Frame::data))
 }
 
 /// Reads a TOML file into `T`, refusing unknown keys as `T` says.

@@ -1,9 +1,11 @@
 //! `countersign`: OAuth DPoP end to end in one binary.
 #![forbid(unsafe_code)]
 
+mod chain;
 mod commands;
 mod error;
 mod input;
+mod keys;
 mod logging;
 mod render;
 mod serving;

@@ -80,7 +80,23 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         decisions: Arc<dyn DecisionSink>,
     ) -> Result<Self, GatewayError> {
-        let (listener, local_addr) = bind(settings.listen).await?;
+        let (listener, _) = bind(settings.listen).await?;
+        Self::on_listener(listener, settings, clock, decisions).await
+    }
+
+    /// [`Gateway::bind`] with a socket that is bound already, for a public origin whose port is picked before it is
+    /// configured. `listen` of the settings is not used.
+    ///
+    /// # Errors
+    /// See [`GatewayError`].
+    pub async fn on_listener(
+        listener: TcpListener,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        decisions: Arc<dyn DecisionSink>,
+    ) -> Result<Self, GatewayError> {
+        let local_addr =
+            listener.local_addr().map_err(|fault| GatewayError::Listen { address: settings.listen, fault })?;
         let (admin_listener, admin_addr) = match settings.admin {
             Some(address) => bind(address).await.map(|(listener, address)| (Some(listener), Some(address)))?,
             None => (None, None),

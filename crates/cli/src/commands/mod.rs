@@ -1,7 +1,12 @@
 //! One file or folder per command.
 
 mod authserver;
+mod bench;
+mod call;
+pub(crate) mod demo;
+pub(crate) mod gateway;
 mod key;
+mod up;
 
 use std::process::ExitCode;
 
@@ -15,8 +20,16 @@ pub(crate) enum Command {
     /// Issues access tokens that are bound to the client's key
     #[command(name = "authserver")]
     AuthServer(authserver::AuthServerCommand),
+    /// Measures, and compares with one bare signature verification of the cryptographic library
+    Bench(bench::BenchCommand),
+    /// Calls an API with a bound token and a fresh proof, and prints the answer
+    Call(call::CallCommand),
+    /// Guards an API: checks token, proof and binding of every request, and forwards what is right
+    Gateway(Box<gateway::GatewayCommand>),
     /// Makes, keeps and shows keys; a private key is never printed
     Key(key::KeyCommand),
+    /// Runs an authorization server and a gateway for development, and makes a client for them
+    Up(up::UpCommand),
 }
 
 impl Command {
@@ -24,7 +37,11 @@ impl Command {
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         match self {
             Self::AuthServer(command) => command.run().await,
+            Self::Bench(command) => command.run(),
+            Self::Call(command) => command.run().await,
+            Self::Gateway(command) => command.run().await,
             Self::Key(command) => command.run(),
+            Self::Up(command) => command.run().await,
         }
     }
 }

@@ -1,11 +1,17 @@
 //! Bodies: those that can be sent again, those that cannot, and those that come back.
 
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
+use futures_util::stream;
 use http_body::{Body, Frame, SizeHint};
+use tokio_util::io::ReaderStream;
 
 use crate::http::{TransportError, read_at_most};
 
@@ -13,6 +19,7 @@ use crate::http::{TransportError, read_at_most};
 pub struct RequestBody(Content);
 
 enum Content {
+    File(Arc<Path>),
     Whole(Bytes),
     Stream(reqwest::Body),
 }
@@ -21,6 +28,17 @@ impl RequestBody {
     /// No body.
     pub const fn empty() -> Self {
         Self(Content::Whole(Bytes::new()))
+    }
+
+    /// The contents of a file, of any size, read as they are sent. The file is opened anew for every attempt.
+    ///
+    /// # Errors
+    /// The system's, when there is no such plain file that can be read now. One that goes away later fails the call.
+    pub fn file(path: PathBuf) -> io::Result<Self> {
+        if !std::fs::File::open(&path)?.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"));
+        }
+        Ok(Self(Content::File(path.into())))
     }
 
     /// A body that is sent as it comes. It can be sent once only, so a server that first asks for a nonce gets no
@@ -36,6 +54,7 @@ impl RequestBody {
     /// A copy to send again; `None` for a stream.
     pub(crate) fn again(&self) -> Option<Self> {
         match &self.0 {
+            Content::File(path) => Some(Self(Content::File(path.clone()))),
             Content::Whole(bytes) => Some(Self(Content::Whole(bytes.clone()))),
             Content::Stream(_) => None,
         }
@@ -43,6 +62,7 @@ impl RequestBody {
 
     pub(crate) fn into_reqwest(self) -> reqwest::Body {
         match self.0 {
+            Content::File(path) => reqwest::Body::wrap_stream(read_file(path)),
             Content::Whole(bytes) => bytes.into(),
             Content::Stream(body) => body,
         }
@@ -70,11 +90,20 @@ impl From<String> for RequestBody {
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            Content::File(_) => f.write_str("RequestBody(file)"),
             Content::Whole(bytes) => write!(f, "RequestBody({} bytes)", bytes.len()),
             Content::Stream(_) => f.write_str("RequestBody(stream)"),
         }
     }
 }
+
+fn read_file(path: Arc<Path>) -> impl stream::Stream<Item = io::Result<Bytes>> + Send {
+    stream::once(async move { tokio::fs::File::open(path).await.map(|file| ReaderStream::with_capacity(file, CHUNK)) })
+        .try_flatten()
+}
+
+/// How much of a file is read at a time.
+const CHUNK: usize = 64 * 1_024;
 
 /// The body of an answer, read as it comes.
 pub struct ResponseBody(reqwest::Body);

@@ -1,13 +1,14 @@
 //! Reading `WWW-Authenticate`: every byte of it is the server's, which may be hostile.
 
 use super::{Challenge, ChallengeError, Scheme, is_quotable};
-use crate::error::shorten;
 use crate::headers::{is_tchar, is_token68};
 
 /// The longest field that is read, in bytes.
 const MAX_FIELD_LENGTH: usize = 8_192;
 /// The most parameters of one challenge.
 const MAX_PARAMETERS: usize = 64;
+/// The most characters kept of an error code that is not known here.
+const MAX_ERROR_LENGTH: usize = 64;
 /// The most names kept of `algs`.
 const MAX_ALGS: usize = 32;
 
@@ -157,7 +158,7 @@ impl Reading {
         match name.as_str() {
             "error" => match value.parse() {
                 Ok(code) => challenge.error = Some(code),
-                Err(_) => challenge.other_error = Some(shorten(&value)),
+                Err(_) => challenge.other_error = Some(odd_error(&value)),
             },
             "error_description" => challenge.error_description = Some(value.chars().filter(is_quotable).collect()),
             "algs" => challenge.algs = read_algs(&value),
@@ -168,6 +169,11 @@ impl Reading {
         self.names.push(name);
         Ok(())
     }
+}
+
+/// A code that is not known here, of legal characters: what is dropped could make it another code.
+fn odd_error(value: &str) -> String {
+    value.chars().take(MAX_ERROR_LENGTH).map(|c| if is_quotable(&c) { c } else { '?' }).collect()
 }
 
 fn quotable(value: String) -> Option<String> {

@@ -80,6 +80,13 @@ fn keeps_an_error_that_is_not_known_here() {
 }
 
 #[test]
+fn an_unknown_error_never_turns_into_a_known_one() {
+    let parsed = Challenge::parse_field("DPoP error=\"invalid_\u{e9}token\\\"\"").expect("a challenge");
+    assert_eq!(parsed[0].other_error.as_deref(), Some("invalid_?token?"));
+    assert_eq!(Challenge::parse_field(&parsed[0].to_string()), Ok(parsed));
+}
+
+#[test]
 fn drops_values_that_their_definition_does_not_allow() {
     let field = "DPoP scope=\"a\\\"b\", resource_metadata=\"https://\u{202e}\", algs=\"ES256 <x>\"";
     assert_eq!(Challenge::parse_field(field), Ok(vec![Challenge { algs: vec!["ES256".to_owned()], ..dpop() }]));

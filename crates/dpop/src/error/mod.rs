@@ -9,6 +9,7 @@ mod diagnosing;
 mod key;
 mod malformed;
 mod mapping;
+mod naming;
 mod nonce;
 mod policy;
 mod proof;

@@ -4,6 +4,8 @@
 //! made, also on what is malformed, and says which could not be made and why. No I/O, no key of a server: whether a
 //! nonce is the server's own and whether a proof was used before only the server knows.
 
+#[cfg(test)]
+mod agreement;
 mod date;
 mod exchange;
 mod proof;

@@ -10,7 +10,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 
 use crate::error::NonceError;
-use crate::jose::{decode_base64url, encode_base64url};
+use crate::jose::{decode_array, encode_base64url};
 use crate::replay::EpochId;
 use crate::time::Timestamp;
 
@@ -142,7 +142,6 @@ const ISSUED: Range<usize> = 4..12;
 const MAC: Range<usize> = 12..30;
 /// A multiple of three, so that base64url has no stray bits and every nonce one spelling.
 const NONCE_LENGTH: usize = 30;
-const NONCE_TEXT_LENGTH: usize = NONCE_LENGTH / 3 * 4;
 /// Seconds that the clocks of nodes which share a key may differ.
 const CLOCK_DIFFERENCE: i64 = 5;
 
@@ -177,12 +176,9 @@ impl RingKey {
     }
 }
 
-/// The bytes of a nonce of our form. A text of any other length is refused before anything is decoded.
+/// The bytes of a nonce of our form. A text of more than 88 characters is refused before anything is decoded.
 fn decode(nonce: &str) -> Option<[u8; NONCE_LENGTH]> {
-    if nonce.len() != NONCE_TEXT_LENGTH {
-        return None;
-    }
-    let bytes: [u8; NONCE_LENGTH] = decode_base64url(nonce).ok()?.try_into().ok()?;
+    let bytes: [u8; NONCE_LENGTH] = decode_array(nonce).ok()?;
     (bytes[0] == VERSION).then_some(bytes)
 }
 

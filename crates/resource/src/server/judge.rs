@@ -14,7 +14,7 @@ use countersign_dpop::{
 use http::StatusCode;
 
 use crate::access::Access;
-use crate::decision::{Check, Decision, DecisionOutcome, PresentedScheme, fault_name};
+use crate::decision::{Check, Decision, DecisionOutcome, PresentedScheme};
 use crate::refusal::{Refusal, code, status};
 use crate::server::config::structured_date;
 use crate::server::{Inner, RequestFacts, Route};
@@ -215,7 +215,7 @@ impl Trial<'_> {
             version: Decision::VERSION,
             time: self.now.seconds(),
             outcome,
-            code: fault.map_or("ok", fault_name),
+            code: fault.map_or("ok", Rejection::name),
             error: fault.and_then(code).map(countersign_dpop::ErrorCode::as_str),
             status: fault.map(|fault| status(fault).as_u16()),
             reason: fault.map(ToString::to_string),

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use countersign_client::keys::{KeyName, KeyStore};
 
-use super::store::store_error;
 use crate::error::CommandError;
+use crate::keys::store_error;
 use crate::render;
 
 /// Deletes a key. Asks unless told not to; without a terminal to ask on it refuses.

@@ -2,7 +2,6 @@
 
 mod delete;
 mod show;
-mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,8 +10,8 @@ use clap::{Args, Subcommand};
 use countersign_client::keys::{KeyName, KeyStore};
 use countersign_dpop::jose::{Algorithm, SoftwareKey};
 
-use self::store::{Sealing, directory, sealed_store, store_error};
 use crate::error::CommandError;
+use crate::keys::{Sealing, directory, sealed_store, store_error};
 use crate::{input, render};
 
 /// Makes, keeps and shows keys; a private key is never printed

@@ -1,4 +1,4 @@
-//! Which store, and what seals it.
+//! Which key store, and what seals it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::input;
 /// What seals a key: a passphrase, or without one the device key of the directory.
 #[derive(Debug, Args)]
 pub(crate) struct Sealing {
-    /// Ask for a passphrase to seal the key with; without one it is sealed by a device key beside it
+    /// Ask for the passphrase that seals the key; without any, a device key beside it does
     #[arg(long)]
     passphrase: bool,
     /// File whose first line is the passphrase
@@ -33,6 +33,13 @@ impl Sealing {
             return passphrase_in(file).map(Some);
         }
         Ok(passphrase_of_environment())
+    }
+}
+
+impl Sealing {
+    /// The passphrase for keys that exist: from the prompt (asked once), the file, or the variable.
+    pub(crate) fn passphrase_for_kept_key(&self) -> Result<Option<SecretString>, CommandError> {
+        if self.passphrase { ask("passphrase: ").map(Some) } else { self.passphrase_for_new_key() }
     }
 }
 

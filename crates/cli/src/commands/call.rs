@@ -1,0 +1,176 @@
+//! `countersign call`: one request with token and proof, printed as curl would.
+
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::Args;
+use countersign_client::config::ConfigError;
+use countersign_client::{Client, ClientConfig, RequestBody, ResponseBody, Server, Step};
+use countersign_dpop::time::SystemClock;
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http_body_util::BodyExt;
+
+use crate::error::CommandError;
+use crate::render::{self, DIM, styled};
+use crate::{input, keys};
+
+/// Calls an API with a bound token and a fresh proof, and prints the answer
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  countersign call --config client.toml GET https://api.example.com/orders\n  \
+countersign call --config client.toml POST https://api.example.com/orders \\\n    -H 'Content-Type: application/json' \
+--data '{\"item\":\"tea\"}'\n  countersign call --config client.toml PUT https://api.example.com/film --data @film.mkv\n\n\
+Exit code 0 for an answer below 400, 1 for a refusal, 2 when there is no answer.")]
+pub(crate) struct CallCommand {
+    /// Method, sent exactly as written
+    method: Method,
+    /// URL to call
+    url: Uri,
+    /// File that describes the client; countersign up writes one
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CLIENT")]
+    config: PathBuf,
+    /// Body; @FILE sends a file, @- standard input
+    #[arg(long, short, value_name = "DATA")]
+    data: Option<String>,
+    /// Header field to send; may be given more than once
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", value_parser = field)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Print status and header fields before the body
+    #[arg(long, short)]
+    include: bool,
+    /// Say on stderr what happens, step by step, without secrets
+    #[arg(long, short)]
+    verbose: bool,
+    #[command(flatten)]
+    sealing: keys::Sealing,
+}
+
+impl CallCommand {
+    /// Calls, and prints the answer.
+    pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
+        let client = self.client()?;
+        let request = self.request()?;
+        let answer = client.call(request).await.map_err(|fault| {
+            CommandError::internal(format!("no answer: {fault}")).with_hint("-v shows every step up to here")
+        })?;
+        let code = if answer.status().as_u16() < 400 { ExitCode::SUCCESS } else { ExitCode::from(1) };
+        self.print(answer).await?;
+        Ok(code)
+    }
+
+    fn client(&self) -> Result<Client, CommandError> {
+        let text = input::read_text(&self.config, "the client's configuration")?;
+        let directory = self.config.parent().unwrap_or(std::path::Path::new("."));
+        let config = ClientConfig::parse(&text, directory).map_err(|fault| self.wrong_config(&fault))?;
+        let store = keys::sealed_store(&config.keys().directory, self.sealing.passphrase_for_kept_key()?)?;
+        let client = Client::open(&config, &store, Arc::new(SystemClock)).map_err(CommandError::configuration)?;
+        Ok(if self.verbose { client.with_observer(tell) } else { client })
+    }
+
+    fn wrong_config(&self, fault: &ConfigError) -> CommandError {
+        CommandError::configuration(format!("{}: {fault}", self.config.display()))
+    }
+
+    fn request(&self) -> Result<Request<RequestBody>, CommandError> {
+        let mut request = Request::new(self.body()?);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.url.clone();
+        for (name, value) in &self.headers {
+            request.headers_mut().append(name, value.clone());
+        }
+        let json = self.data.as_ref().is_some_and(|data| data.starts_with(['{', '[']));
+        if json && !request.headers().contains_key(header::CONTENT_TYPE) {
+            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(request)
+    }
+
+    fn body(&self) -> Result<RequestBody, CommandError> {
+        let Some(data) = &self.data else { return Ok(RequestBody::empty()) };
+        let Some(file) = data.strip_prefix('@') else { return Ok(RequestBody::from(data.clone())) };
+        if file == "-" {
+            return Ok(RequestBody::stream(input::standard_input_body()));
+        }
+        RequestBody::file(file.into())
+            .map_err(|fault| CommandError::configuration(format!("cannot read {file}: {fault}")))
+    }
+
+    async fn print(&self, answer: Response<ResponseBody>) -> Result<(), CommandError> {
+        let (head, mut body) = answer.into_parts();
+        if self.include {
+            print_head(&head);
+        }
+        let failed = |fault| CommandError::internal(format!("the answer broke off: {fault}"));
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(failed)?.into_data() else { continue };
+            if !write(&data)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes to stdout; false when the reader has gone away.
+fn write(data: &Bytes) -> Result<bool, CommandError> {
+    let mut stdout = stdout().lock();
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(fault) if fault.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(fault) => Err(CommandError::internal(format!("the answer could not be written: {fault}"))),
+    }
+}
+
+fn print_head(head: &http::response::Parts) {
+    render::line(format_args!("{:?} {}", head.version, head.status));
+    for (name, value) in &head.headers {
+        // A nonce is good for another proof; nobody needs it here.
+        let hidden = *name == countersign_dpop::headers::DPOP_NONCE;
+        let shown = if hidden { "[hidden]" } else { value.to_str().unwrap_or("[not text]") };
+        render::line(format_args!("{name}: {shown}"));
+    }
+    render::line("");
+}
+
+fn field(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("a header field is written NAME: VALUE")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a header field"))?;
+    let value = value.trim().parse().map_err(|_| "the value has a character that no header field can have")?;
+    Ok((name, value))
+}
+
+/// Tells a step on stderr.
+pub(crate) fn tell(step: &Step) {
+    let text = match step {
+        Step::MetadataRead { url, token_endpoint, dpop_algorithms, .. } => {
+            format!("* metadata from {url}: token endpoint {token_endpoint}, proofs by {}", dpop_algorithms.join(" "))
+        }
+        Step::Sent { server, method, url, jkt, algorithm, with_nonce } => {
+            let to = server_name(*server);
+            let nonce = if *with_nonce { ", with the nonce asked for" } else { "" };
+            format!("> {method} {url} to the {to}\n> DPoP: [a proof by {algorithm}, key {jkt}{nonce}]")
+        }
+        Step::Answered { server, status, error, nonce_given } => {
+            let error = error.map_or(String::new(), |code| format!(" {code}"));
+            let nonce = if *nonce_given { ", with a nonce for the next proof" } else { "" };
+            format!("< {status}{error} from the {}{nonce}", server_name(*server))
+        }
+        Step::TokenReceived { scope, .. } => {
+            format!("* token received, bound to the key, scope {}", scope.as_deref().unwrap_or("not said"))
+        }
+        Step::TokenDiscarded => "* the token was refused and thrown away".to_owned(),
+        Step::ClockCorrected { origin, seconds } => {
+            format!("* the clock of {origin} is {seconds} s ahead of this one; proofs are dated by it from now on")
+        }
+    };
+    render::status(styled(DIM, text));
+}
+
+const fn server_name(server: Server) -> &'static str {
+    match server {
+        Server::Authorization => "authorization server",
+        Server::Resource => "resource server",
+    }
+}

@@ -1,0 +1,134 @@
+//! `countersign gateway`: the guard in front of any API.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use countersign_dpop::time::SystemClock;
+use countersign_gateway::{DecisionLines, Gateway, GatewayConfig, GatewayError, Settings};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::error::CommandError;
+use crate::logging::{self, LogFlags};
+use crate::{input, render, serving};
+
+/// Guards an API: checks token, proof and binding of every request, and forwards what is right
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  countersign gateway --listen 127.0.0.1:8080 --public-origin https://api.example.com \
+\\\n    --upstream http://127.0.0.1:9000 --issuer https://idp.example.com --audience https://api.example.com\n\n\
+Every flag is also a key of the configuration file (public_origin = \"…\") and a COUNTERSIGN_* variable; a flag wins \
+over a variable, a variable over the file. Verdicts go to stdout, one JSON line each."
+)]
+pub(crate) struct GatewayCommand {
+    /// TOML file with the same keys as the flags
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
+    listen: Option<String>,
+    /// URL under which clients know the API; proofs must be for it
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_PUBLIC_ORIGIN")]
+    public_origin: Option<String>,
+    /// URL of the API to guard
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_UPSTREAM")]
+    upstream: Option<String>,
+    /// Issuer of the access tokens
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_ISSUER")]
+    issuer: Option<String>,
+    /// Audience that tokens must name: the resource identifier, a URL
+    #[arg(long, value_name = "AUD", env = "COUNTERSIGN_AUDIENCE")]
+    audience: Option<String>,
+    /// The issuer's keys [default: found through its metadata]
+    #[arg(long, value_name = "FILE-or-URL", env = "COUNTERSIGN_JWKS")]
+    jwks: Option<String>,
+    /// How far enforcement goes: observe, accept, prefer, require [default: require]
+    #[arg(long, value_name = "STAGE", env = "COUNTERSIGN_STAGE")]
+    stage: Option<String>,
+    /// When proofs must carry a nonce: never, optional, required [default: optional]
+    #[arg(long, value_name = "WHEN", env = "COUNTERSIGN_NONCE")]
+    nonce: Option<String>,
+    /// How long a proof is good: rfc, strict, fapi2, mcp, atproto [default: rfc]
+    #[arg(long, value_name = "PRESET", env = "COUNTERSIGN_WINDOW")]
+    window: Option<String>,
+    /// Accepted proof algorithms, separated by commas [default: all that are implemented]
+    #[arg(long, value_name = "LIST", env = "COUNTERSIGN_ALGS")]
+    algs: Option<String>,
+    /// Where used proofs are remembered: memory (one process), node (many, each with its own nonces) [default: memory]
+    #[arg(long, value_name = "STORE", env = "COUNTERSIGN_REPLAY", hide_env_values = true)]
+    replay: Option<String>,
+    /// How many used proofs are remembered at a time [default: 2000000]
+    #[arg(long, value_name = "NUMBER", env = "COUNTERSIGN_REPLAY_CAPACITY")]
+    replay_capacity: Option<u32>,
+    /// Origin whose pages may call the API; may be given more than once
+    #[arg(long = "cors-origin", value_name = "URL", env = "COUNTERSIGN_CORS_ORIGINS", value_delimiter = ',')]
+    cors_origins: Vec<String>,
+    /// Address for /healthz, /readyz and /metrics [default: none]
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
+    admin: Option<String>,
+    #[command(flatten)]
+    log: LogFlags,
+}
+
+impl GatewayCommand {
+    /// Serves until a signal comes.
+    pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
+        logging::start(&self.log, LevelFilter::INFO);
+        let settings = self.settings()?;
+        for warning in &settings.warnings {
+            render::error_line("warning", warning);
+        }
+        let shutdown = serving::shutdown_signal()?;
+        let decisions = Arc::new(DecisionLines::new(std::io::stdout()));
+        let gateway = Gateway::bind(settings, Arc::new(SystemClock), decisions).await.map_err(cannot_start)?;
+        serving::ready(gateway.local_addr(), gateway.admin_addr());
+        gateway.serve(shutdown).await;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Flags and variables over the file; files that are named count from the file's directory or from here.
+    fn settings(self) -> Result<Settings, CommandError> {
+        let file = self.config.clone();
+        let said = self.said();
+        let (config, directory) = match &file {
+            Some(file) => {
+                let lower: GatewayConfig = input::read_toml(file, "the configuration")?;
+                (said.over(lower), file.parent().unwrap_or(Path::new(".")))
+            }
+            None => (said, Path::new(".")),
+        };
+        config.resolve(directory).map_err(|faults| {
+            CommandError::configuration(format!("the gateway cannot start like this:\n{faults}"))
+                .with_hint("countersign gateway --help shows every setting with an example")
+        })
+    }
+
+    fn said(self) -> GatewayConfig {
+        GatewayConfig {
+            listen: self.listen,
+            public_origin: self.public_origin,
+            upstream: self.upstream,
+            issuer: self.issuer,
+            audience: self.audience,
+            jwks: self.jwks,
+            stage: self.stage,
+            nonce: self.nonce,
+            window: self.window,
+            algs: self.algs,
+            replay: self.replay,
+            replay_capacity: self.replay_capacity,
+            cors_origins: self.cors_origins,
+            admin: self.admin,
+            ..GatewayConfig::default()
+        }
+    }
+}
+
+/// Says why a gateway cannot start.
+pub(crate) fn cannot_start(fault: GatewayError) -> CommandError {
+    match fault {
+        GatewayError::Listen { address, fault } => serving::cannot_listen(address, &fault),
+        fault => CommandError::configuration(fault),
+    }
+}
