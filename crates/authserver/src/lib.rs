@@ -6,12 +6,38 @@
 //! A request to the token endpoint is judged in one order: form, proof (pure), client authentication, what the grant
 //! asks for, and last one storage transaction that records the proof and the client assertion. A refused request
 //! spends nothing.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use countersign_authserver::config::{AuthSetting, ClientConfig, ResourceConfig};
+//! use countersign_authserver::{AuthServer, AuthServerConfig};
+//! use countersign_dpop::time::SystemClock;
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut config = AuthServerConfig::new("https://as.example.com", "authserver-data");
+//! config.resources.push(ResourceConfig { identifier: "https://api.example.com".into(), scopes: vec!["read".into()] });
+//! let mut client = ClientConfig::new("reports", AuthSetting::PrivateKeyJwt);
+//! client.jwks_file = Some("reports.jwks.json".into());
+//! client.grants = vec!["client_credentials".into()];
+//! client.scopes = vec!["read".into()];
+//! config.clients.push(client);
+//!
+//! let settings = config.resolve(Path::new("/etc/authserver"))?;
+//! let server = AuthServer::open(settings, Arc::new(SystemClock)).await?;
+//! let bound = server.bind("127.0.0.1:8090".parse()?).await?;
+//! bound.serve(std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod access_token;
 mod authentication;
 mod client;
 pub mod config;
+mod cors;
 mod decision;
 mod endpoint;
 mod error;
@@ -28,6 +54,7 @@ mod signing;
 pub mod storage;
 
 pub use self::config::{AuthServerConfig, ConfigError, ConfigErrors, Settings};
+pub use self::cors::OriginError;
 pub use self::issuer::{Issuer, IssuerError};
 pub use self::serve::BoundAuthServer;
 pub use self::server::{AuthServer, OpenError};

@@ -33,6 +33,12 @@ pub enum SealFileError {
         /// What is wrong.
         fault: io::Error,
     },
+    /// It is not there, and there are secrets that only it opens.
+    #[error("{} is missing, and the database is sealed by it; restore it from a backup", path.display())]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+    },
     /// It does not hold a key.
     #[error("{} does not hold a sealing key of {LENGTH} bytes; restore it from a backup", path.display())]
     NotAKey {
@@ -45,16 +51,25 @@ pub enum SealFileError {
 }
 
 impl Seal {
-    /// Reads the key from `path`, or makes the file, readable by its owner only.
-    pub(crate) fn open_or_make(path: &Path) -> Result<Self, SealFileError> {
-        let file = |fault| SealFileError::File { path: path.to_owned(), fault };
+    /// Reads the key from `path`.
+    pub(crate) fn open_file(path: &Path) -> Result<Self, SealFileError> {
         match File::open(path) {
             Ok(found) => Self::read(found, path),
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                make_key_file(path)?;
-                Self::read(File::open(path).map_err(file)?, path)
+                Err(SealFileError::Missing { path: path.to_owned() })
             }
-            Err(fault) => Err(file(fault)),
+            Err(fault) => Err(SealFileError::File { path: path.to_owned(), fault }),
+        }
+    }
+
+    /// Reads the key from `path`, or makes the file, readable by its owner only.
+    pub(crate) fn open_or_make(path: &Path) -> Result<Self, SealFileError> {
+        match Self::open_file(path) {
+            Err(SealFileError::Missing { .. }) => {
+                make_key_file(path)?;
+                Self::open_file(path)
+            }
+            other => other,
         }
     }
 

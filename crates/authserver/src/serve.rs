@@ -1,4 +1,4 @@
-//! Serving on a socket: bounded waiting everywhere, and a drain at the end.
+//! Serving on sockets: bounded waiting everywhere, and a drain at the end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,16 +11,16 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::server::AuthServer;
 
-/// A server with its socket.
+/// A server with its sockets.
 #[derive(Debug)]
 pub struct BoundAuthServer {
-    router: Router,
-    listener: TcpListener,
-    local_addr: SocketAddr,
+    server: AuthServer,
+    main: Bound,
+    admin: Option<Bound>,
 }
 
 impl AuthServer {
@@ -37,43 +37,49 @@ impl AuthServer {
     /// # Errors
     /// The system's.
     pub fn bind_listener(self, listener: TcpListener) -> io::Result<BoundAuthServer> {
-        let local_addr = listener.local_addr()?;
-        Ok(BoundAuthServer { router: self.router(), listener, local_addr })
+        Ok(BoundAuthServer { main: Bound::new(listener)?, server: self, admin: None })
     }
 }
 
 impl BoundAuthServer {
-    /// The address it listens on.
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    /// Serves `/healthz` and `/readyz` on `listen` too.
+    ///
+    /// # Errors
+    /// The system's, for instance when the port is in use.
+    pub async fn with_admin(mut self, listen: SocketAddr) -> io::Result<Self> {
+        self.admin = Some(Bound::new(TcpListener::bind(listen).await?)?);
+        Ok(self)
     }
 
-    /// Serves until `shutdown` ends, then takes no more connections and gives requests in flight ten seconds.
+    /// The address it listens on.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.main.address
+    }
+
+    /// The address of the admin listener, if there is one.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
+    }
+
+    /// Serves until `shutdown` ends, then takes no more connections and gives requests in flight ten seconds. The
+    /// admin listener ends last.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
-        let graceful = GracefulShutdown::new();
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut shutdown = std::pin::pin!(shutdown);
-        loop {
-            let accepted = tokio::select! {
-                accepted = accept(&self.listener, &room) => accepted,
-                () = &mut shutdown => break,
-            };
-            let Some((stream, permit)) = accepted else { continue };
-            let connection = connection_builder()
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()))
-                .into_owned();
-            let connection = graceful.watch(connection);
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(error, "a connection ended early");
-                }
-                drop(permit);
-            });
-        }
-        drop(self.listener);
-        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!("requests still in flight were cut off at shutdown");
-        }
+        let (stop_admin, mut admin_stops) = watch::channel(());
+        let admin_router = self.server.admin_router();
+        let admin = async {
+            if let Some(admin) = self.admin {
+                let stopped = async {
+                    // An error is a sender that is gone, which is as good.
+                    let _ = admin_stops.changed().await;
+                };
+                admin.serve(admin_router, stopped).await;
+            }
+        };
+        let main = async {
+            self.main.serve(self.server.router(), shutdown).await;
+            drop(stop_admin);
+        };
+        tokio::join!(main, admin);
     }
 }
 
@@ -84,6 +90,50 @@ const HEADER_PATIENCE: Duration = Duration::from_secs(15);
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no room for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    fn new(listener: TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    async fn serve(self, router: Router, shutdown: impl Future<Output = ()> + Send) {
+        let graceful = GracefulShutdown::new();
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                accepted = accept(&self.listener, &room) => accepted,
+                () = &mut shutdown => break,
+            };
+            if let Some((stream, permit)) = accepted {
+                serve_connection(stream, permit, router.clone(), &graceful);
+            }
+        }
+        drop(self.listener);
+        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests still in flight were cut off at shutdown");
+        }
+    }
+}
+
+fn serve_connection(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
+    let service = TowerToHyperService::new(router);
+    let connection = connection_builder().serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error, "a connection ended early");
+        }
+        drop(permit);
+    });
+}
 
 async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let permit = room.clone().acquire_owned().await.ok()?;

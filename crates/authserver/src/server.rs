@@ -77,7 +77,7 @@ impl AuthServer {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         let now = clock.now();
-        let seal = Seal::open_or_make(&settings.data.join("sealing.key"))?;
+        let seal = open_seal(&settings, storage.as_ref()).await?;
         let nonce_key = find_or_make_nonce_key(storage.as_ref(), &seal).await?;
         let keys = SigningKeys::load_or_make(storage.as_ref(), &seal, now).await?;
         storage.sweep(now).await?;
@@ -172,6 +172,13 @@ fn verifier(settings: &Settings, nonce_key: NonceKey) -> Result<Verifier, OpenEr
         .with_algorithms(algorithms)
         .with_window(rules.window)
         .with_nonce_policy(settings.nonce.into()))
+}
+
+/// Makes a sealing key for a storage that holds nothing sealed yet only: another one would be of no use.
+async fn open_seal(settings: &Settings, storage: &dyn Storage) -> Result<Seal, OpenError> {
+    let path = settings.data.join("sealing.key");
+    let is_new = storage.signing_keys().await?.is_empty();
+    Ok(if is_new { Seal::open_or_make(&path)? } else { Seal::open_file(&path)? })
 }
 
 const NONCE_KEY: &str = "nonce key";

@@ -179,7 +179,9 @@ fn client_secret(secret: &ClientSecret) -> Result<SecretString, OpenError> {
         ClientSecret::File(path) => {
             let bytes = read_file(path)?;
             let text = str::from_utf8(&bytes).map_err(|_| OpenError::SecretNotText { path: path.clone() })?;
-            match text.trim_end() {
+            // One line end at the end is the editor's, not the secret's.
+            let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+            match line {
                 "" => Err(OpenError::FileSize { path: path.clone(), limit: MAX_FILE }),
                 secret => Ok(secret.into()),
             }

@@ -1,5 +1,44 @@
 //! The client side of OAuth DPoP (RFC 9449): keys and where they live, discovery, tokens that are bound to a key,
 //! and requests that prove its possession.
+//!
+//! A key is made once and kept under a name:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use countersign_client::keys::{KeyName, KeyStore, MemoryKeyStore};
+//! use countersign_dpop::jose::Algorithm;
+//! use countersign_dpop::time::SystemClock;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = MemoryKeyStore::new(Arc::new(SystemClock));
+//! let key = keys.generate(&KeyName::parse("dpop")?, Algorithm::Es256)?;
+//! println!("{} lives in {}", key.jkt(), key.class);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A client calls a resource with it. The token is fetched when it is needed; a server that asks for a nonce gets it:
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use countersign_client::keys::SealedFileStore;
+//! use countersign_client::{Client, ClientConfig, RequestBody};
+//! use countersign_dpop::time::SystemClock;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = Arc::new(SystemClock);
+//! let config = ClientConfig::parse(&std::fs::read_to_string("client.toml")?, Path::new("."))?;
+//! let keys = SealedFileStore::new(&config.keys().directory, clock.clone());
+//! let client = Client::open(&config, &keys, clock)?;
+//! let request = http::Request::get("https://api.example.com/orders").body(RequestBody::empty())?;
+//! let response = client.call(request).await?;
+//! println!("{}", response.status());
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod call;

@@ -1,6 +1,9 @@
 //! What is said of one request in the decision log: an allow-list of fields, none of them secret.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use countersign_dpop::jose::Jkt;
+use serde::{Serialize, Serializer};
 
 use crate::stage::Stage;
 
@@ -30,11 +33,11 @@ pub struct Decision {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// The key that signed the proof, once the signature was verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jkt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub jkt: Option<Jkt>,
     /// The route, by its label in the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub route: Option<String>,
+    pub route: Option<Arc<str>>,
     /// The client, from a verified token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
@@ -59,6 +62,11 @@ impl Decision {
         // Numbers, texts and lists of them always have a JSON form.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+#[expect(clippy::ref_option, reason = "serde hands it over so")]
+fn as_text<S: Serializer>(jkt: &Option<Jkt>, serializer: S) -> Result<S::Ok, S::Error> {
+    jkt.map(|jkt| jkt.to_string()).serialize(serializer)
 }
 
 /// What became of a request.

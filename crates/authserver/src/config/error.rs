@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use countersign_dpop::jose::JwkSetError;
 
+use crate::cors::OriginError;
 use crate::issuer::IssuerError;
 use crate::scope::ScopeError;
 
@@ -64,6 +65,14 @@ pub enum Problem {
     /// The issuer cannot be one.
     #[error("{0}")]
     Issuer(#[from] IssuerError),
+    /// Not an origin of pages.
+    #[error("{origin:?} cannot be allowed: {fault}")]
+    Origin {
+        /// What stands there, shortened.
+        origin: String,
+        /// What is wrong.
+        fault: OriginError,
+    },
     /// A key that is needed is absent.
     #[error("missing; {what}")]
     Missing {

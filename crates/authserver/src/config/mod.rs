@@ -27,6 +27,11 @@ pub struct AuthServerConfig {
     pub issuer: String,
     /// Where to listen; left to the caller of [`crate::AuthServer::bind`].
     pub listen: Option<SocketAddr>,
+    /// Where `/healthz` and `/readyz` are; left to the caller of [`crate::BoundAuthServer::with_admin`].
+    pub admin: Option<SocketAddr>,
+    /// The origins whose pages may call this server.
+    #[serde(default)]
+    pub cors_origins: Vec<String>,
     /// The data directory; relative paths count from the configuration's directory.
     pub data: Option<PathBuf>,
     /// `postgres://…` in place of `data`.
@@ -54,6 +59,8 @@ impl AuthServerConfig {
         Self {
             issuer: issuer.into(),
             listen: None,
+            admin: None,
+            cors_origins: Vec::new(),
             data: Some(data.into()),
             database: None,
             profile: Profile::default(),

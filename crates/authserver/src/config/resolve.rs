@@ -16,6 +16,7 @@ use super::{
     AuthServerConfig, AuthSetting, ClientConfig, ConfigError, ConfigErrors, Key, NonceSetting, Problem, Profile,
 };
 use crate::client::{AuthMethod, Client, Credential};
+use crate::cors::Cors;
 use crate::grant::GrantType;
 use crate::issuer::Issuer;
 use crate::resource::Resource;
@@ -26,6 +27,8 @@ use crate::scope::Scope;
 pub struct Settings {
     pub(crate) issuer: Issuer,
     pub(crate) listen: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) cors: Cors,
     pub(crate) data: PathBuf,
     pub(crate) profile: Profile,
     pub(crate) nonce: NonceSetting,
@@ -42,6 +45,11 @@ impl Settings {
     /// Where to listen, if the configuration says so.
     pub const fn listen(&self) -> Option<SocketAddr> {
         self.listen
+    }
+
+    /// Where to tell one's health, if the configuration says so.
+    pub const fn admin(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// The data directory.
@@ -64,6 +72,7 @@ impl AuthServerConfig {
         let mut faults = Faults::default();
         let issuer = faults.note(Key::top("issuer"), Issuer::parse(&self.issuer));
         self.refuse_what_is_not_there_yet(&mut faults);
+        let cors = self.resolve_cors(&mut faults);
         let data = self.data.as_ref().map(|data| base.join(data));
         if data.is_none() {
             faults.add(Key::top("data"), Problem::Missing { what: "write the path of the data directory" });
@@ -76,6 +85,8 @@ impl AuthServerConfig {
             (Some(issuer), Some(data), true) => Ok(Settings {
                 issuer,
                 listen: self.listen,
+                admin: self.admin,
+                cors,
                 data,
                 profile: self.profile,
                 nonce: self.nonce,
@@ -93,6 +104,18 @@ impl AuthServerConfig {
         if !self.users.is_empty() {
             faults.add(Key::of("user", 0, "username"), Problem::NotAvailable { what: "signing users in".to_owned() });
         }
+    }
+
+    fn resolve_cors(&self, faults: &mut Faults) -> Cors {
+        let mut cors = Cors::default();
+        for origin in &self.cors_origins {
+            let allowed = cors.allow(origin);
+            faults.note(
+                Key::top("cors_origins"),
+                allowed.map_err(|fault| Problem::Origin { origin: shorten(origin), fault }),
+            );
+        }
+        cors
     }
 
     fn resolve_resources(&self, faults: &mut Faults) -> Vec<Resource> {

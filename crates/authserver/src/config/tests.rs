@@ -63,7 +63,7 @@ fn takes_every_key() {
 
 #[test]
 fn names_the_key_and_what_to_do() {
-    for (from, to, expected) in [
+    assert_faults(&[
         (
             "https://as.example",
             "http://as.example",
@@ -72,6 +72,18 @@ fn names_the_key_and_what_to_do() {
         ("https://as.example", "https://as.example/", "issuer: not in normal form; write https://as.example"),
         ("https://as.example", "as.example", "issuer: not a usable URL: not an absolute URI"),
         ("data = \"data\"", "", "data: missing; write the path of the data directory"),
+        (
+            "nonce = \"optional\"",
+            "cors_origins = [\"https://app.example/\"]",
+            "cors_origins: \"https://app.example/\" cannot be allowed: not an origin as browsers send it; write scheme, \
+             host and, unless it is the scheme's own, port",
+        ),
+        (
+            "nonce = \"optional\"",
+            "cors_origins = [\"http://app.example\"]",
+            "cors_origins: \"http://app.example\" cannot be allowed: plain http, which is allowed for loopback hosts \
+             only; use https",
+        ),
         (
             "data = \"data\"",
             "data = \"data\"\ndatabase = \"postgres://canary\"",
@@ -86,6 +98,12 @@ fn names_the_key_and_what_to_do() {
             "[\"read\", \"two words\"]",
             "resource[0].scopes: not scope tokens separated by single blanks, or more than 256 of them",
         ),
+    ]);
+}
+
+#[test]
+fn names_the_client_and_what_to_do() {
+    assert_faults(&[
         (
             "[\"read\"]",
             "[\"other\"]",
@@ -154,8 +172,13 @@ fn names_the_key_and_what_to_do() {
             "[[user]]\nusername = \"a\"\npassword = \"canary\"\n",
             "user[0].username: signing users in is not available in this version; remove it",
         ),
-    ] {
-        assert_eq!(faults(from, to), [expected], "{from:?} to {to:?}");
+    ]);
+}
+
+/// Each row: what to replace, by what, and the one fault that this makes.
+fn assert_faults(rows: &[(&str, &str, &str)]) {
+    for (from, to, expected) in rows {
+        assert_eq!(faults(from, to), [*expected], "{from:?} to {to:?}");
     }
 }
 

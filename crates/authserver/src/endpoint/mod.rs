@@ -7,12 +7,13 @@ mod token;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use http::{HeaderValue, header};
 use serde_json::Value;
 
+use crate::cors;
 use crate::server::Shared;
 
 /// Below the issuer.
@@ -27,7 +28,7 @@ pub(crate) fn router(server: &Arc<Shared>) -> Router {
     for path in metadata::paths(issuer_path) {
         router = router.route(&path, get(metadata::metadata));
     }
-    router.with_state(server.clone())
+    router.layer(middleware::from_fn_with_state(server.clone(), cors::open)).with_state(server.clone())
 }
 
 pub(crate) fn admin_router(server: &Arc<Shared>) -> Router {

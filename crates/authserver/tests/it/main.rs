@@ -6,6 +6,7 @@ mod assertion;
 mod basic;
 mod canaries;
 mod client_credentials;
+mod cors;
 mod documents;
 mod nonce;
 mod proof;

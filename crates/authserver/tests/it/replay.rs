@@ -128,3 +128,31 @@ async fn a_jti_may_hold_anything_row_350() {
         world.send(&world.request().proof(&proof)).await.refused(400, "invalid_dpop_proof");
     }
 }
+
+/// Clients that hang up at any moment leave the storage in order: what they sent is either spent or not, and the
+/// server goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_that_hang_up_leave_the_storage_in_order() {
+    let world = World::new().await;
+    let requests: Vec<_> = (0..60).map(|_| world.bound_request()).collect();
+    let tasks: Vec<_> = requests
+        .iter()
+        .map(|request| tokio::spawn(tower::ServiceExt::oneshot(world.router(), request.to_http())))
+        .collect();
+    for (n, task) in tasks.into_iter().enumerate() {
+        if n % 3 == 0 {
+            tokio::task::yield_now().await;
+        }
+        task.abort();
+        // Ended with a token, refused, or cut off: all the same to the storage.
+        let _ = task.await;
+    }
+    let mut outcomes = [0, 0];
+    for request in &requests {
+        for outcome in &mut outcomes {
+            *outcome += u32::from(world.send(request).await.is_granted());
+        }
+    }
+    assert!(outcomes[0] <= 60 && outcomes[1] == 0, "nothing is accepted a second time: {outcomes:?}");
+    world.send(&world.bound_request()).await.granted("DPoP");
+}

@@ -2,7 +2,7 @@
 
 use countersign_dpop::jose::JwkSet;
 
-use crate::support::{NOW, TokenRequest, World};
+use crate::support::{NOW, TokenRequest, World, at};
 
 #[tokio::test]
 async fn keys_tokens_proofs_and_assertions_survive_a_restart_row_341() {
@@ -26,7 +26,7 @@ async fn keys_tokens_proofs_and_assertions_survive_a_restart_row_341() {
 #[tokio::test]
 async fn a_new_database_asks_for_a_nonce_until_its_floor_is_past() {
     let world = World::new().await;
-    world.clock.set(NOW - 600);
+    world.clock.set(at(NOW - 600));
     let early = world.request();
     let answer = world.send(&early.clone().proof(&world.proof().text())).await;
     answer.refused(400, "use_dpop_nonce");
@@ -41,7 +41,7 @@ async fn a_new_database_asks_for_a_nonce_until_its_floor_is_past() {
 #[tokio::test]
 async fn where_nonces_are_never_asked_for_early_proofs_are_refused() {
     let world = World::with(|config| format!("nonce = \"never\"\n{config}")).await;
-    world.clock.set(NOW - 600);
+    world.clock.set(at(NOW - 600));
     let answer = world.send(&world.bound_request()).await;
     answer.refused(400, "invalid_dpop_proof");
     assert_eq!(answer.nonce(), None);
@@ -60,7 +60,7 @@ async fn a_clock_set_back_brings_nothing_back_row_344() {
         world.clock.advance(3_600);
         world.restart().await; // sweeps
         world.send(&world.bound_request()).await.granted("DPoP");
-        world.clock.set(NOW + 1);
+        world.clock.set(at(NOW + 1));
         if restarted {
             world.restart().await;
         }

@@ -95,7 +95,7 @@ async fn refuses_a_database_of_a_newer_program() {
     .execute(&mut other)
     .await
     .unwrap();
-    let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.clone()).await.unwrap_err();
+    let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.shared()).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("has schema 9000") && text.contains("use the newer program"), "{text}");
 }
@@ -105,11 +105,15 @@ async fn refuses_a_database_whose_sealing_key_is_lost_or_another() {
     let world = World::new().await;
     let path = world.dir.path().join("data").join("sealing.key");
     std::fs::write(&path, [9; 32]).unwrap();
-    let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.clone()).await.unwrap_err();
+    let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.shared()).await.unwrap_err();
     assert!(matches!(error, OpenError::NonceKey(_)), "{error}");
     std::fs::write(&path, b"short").unwrap();
-    let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.clone()).await.unwrap_err();
+    let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.shared()).await.unwrap_err();
     assert!(matches!(error, OpenError::SealFile(_)), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.shared()).await.unwrap_err();
+    assert!(error.to_string().ends_with("restore it from a backup"), "{error}");
+    assert!(!path.exists(), "no other key is put in its place");
 }
 
 #[tokio::test]
@@ -118,7 +122,7 @@ async fn refuses_a_file_that_is_no_database() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
     std::fs::write(dir.path().join("data").join(SqliteStorage::FILE), vec![b'x'; 8_192]).unwrap();
-    let error = AuthServer::open(settings(&world.config, &dir), world.clock.clone()).await.unwrap_err();
+    let error = AuthServer::open(settings(&world.config, &dir), world.clock.shared()).await.unwrap_err();
     assert!(matches!(error, OpenError::Storage(_)), "{error}");
 }
 
@@ -142,7 +146,7 @@ async fn what_it_keeps_is_for_its_owner_only() {
 #[tokio::test]
 async fn two_processes_on_one_directory_agree() {
     let world = World::new().await;
-    let second = AuthServer::open(settings(&world.config, &world.dir), world.clock.clone()).await.unwrap();
+    let second = AuthServer::open(settings(&world.config, &world.dir), world.clock.shared()).await.unwrap();
     let proof = world.proof().text();
     world.send(&world.request().proof(&proof)).await.granted("DPoP");
     let replayed = world.request().proof(&proof).to_http();

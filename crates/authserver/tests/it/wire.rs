@@ -69,3 +69,34 @@ async fn says_when_the_port_is_in_use() {
     let error = world.server.clone().bind(running.address).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
 }
+
+#[tokio::test]
+async fn tells_its_health_on_an_address_of_its_own() {
+    let world = World::new().await;
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let bound = world.server.clone().bind(any).await.unwrap().with_admin(any).await.unwrap();
+    let admin = bound.admin_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let served = tokio::spawn(bound.serve(async {
+        let _ = stopped.await;
+    }));
+    for path in ["/healthz", "/readyz"] {
+        let mut stream = TcpStream::connect(admin).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+        let answer = exchange(&mut stream, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), served).await.unwrap().unwrap();
+    assert!(TcpStream::connect(admin).await.is_err());
+}
+
+#[tokio::test]
+async fn refuses_headers_beyond_bounds_row_519() {
+    let world = World::new().await;
+    let running = run(&world).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let long = "x".repeat(40 * 1_024);
+    let answer = exchange(&mut stream, &format!("GET /jwks HTTP/1.1\r\nhost: a\r\ndpop: {long}\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}

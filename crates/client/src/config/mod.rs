@@ -59,7 +59,7 @@ pub enum AssertionKey {
 pub enum ClientSecret {
     /// In the configuration.
     Inline(SecretString),
-    /// In a file, of which blanks at the end are left out.
+    /// In a file that holds nothing else; one line end at its end is not part of it.
     File(PathBuf),
 }
 

@@ -28,11 +28,6 @@ impl Capacity {
         }
     }
 
-    /// Gives back room that was taken and not used.
-    pub(super) fn give_back(&self) {
-        self.live.fetch_sub(1, Ordering::SeqCst);
-    }
-
     /// Gives back the room of entries that were dropped.
     pub(super) fn drop_entries(&self, entries: usize) {
         let entries = entries as u64;

@@ -2,6 +2,8 @@
 
 mod capacity;
 mod config;
+#[cfg(all(test, countersign_model))]
+mod model;
 mod quota;
 mod secret;
 mod shard;
@@ -59,17 +61,21 @@ impl MemoryReplayStore {
     /// # Errors
     /// No capacity, a quota outside 1 to 100 percent, or no randomness.
     pub fn new(config: MemoryReplayConfig, now: Timestamp) -> Result<Self, MemoryReplayError> {
+        Self::with_shards(config, now, shards_for(config.capacity))
+    }
+
+    fn with_shards(config: MemoryReplayConfig, now: Timestamp, shards: u32) -> Result<Self, MemoryReplayError> {
         let quota = config.quota()?;
         let secret = Secret::draw()?;
         let reach = Reach::of(config.window);
         let layout = Layout::reaching(reach.horizon());
         let era = Era { reach, layout, highest_ever: now, epochs_begun: 1 };
         let epoch = era.epoch(&secret);
-        let shards = (0..shards_for(config.capacity)).map(|_| Mutex::new(Shard::new(epoch, reach, layout, now)));
+        let shard = |_| Mutex::new(Shard::new(epoch, reach, layout, now));
         Ok(Self {
-            shards: shards.collect(),
+            shards: (0..shards).map(shard).collect(),
             capacity: Capacity::new(config.capacity),
-            quotas: QuotaLedger::new(quota, layout, now),
+            quotas: QuotaLedger::new(quota, shards, layout, now),
             highest: AtomicI64::new(now.seconds()),
             swept: AtomicI64::new(now.seconds()),
             epoch: RwLock::new(epoch),

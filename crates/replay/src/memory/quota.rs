@@ -6,20 +6,23 @@
 //! four rows of its stripe: with forty parties near their quota, once in ten million parties. Columns are chosen by
 //! a secret, so nobody can aim at another's.
 
+use countersign_dpop::replay::ReplayStoreError;
 use countersign_dpop::time::Timestamp;
 
+use super::capacity::Capacity;
 use super::secret::PartyHash;
 use super::sync::{Mutex, lock};
 use super::wheel::{Layout, Wheel};
 
-const STRIPES: usize = 16;
+/// The most stripes.
+const STRIPES: u32 = 16;
 const ROWS: usize = 4;
 const COLUMNS: usize = 128;
 
 /// A party's place in the ledger.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Party {
-    stripe: usize,
+    stripe: u8,
     cells: [usize; ROWS],
 }
 
@@ -27,24 +30,22 @@ impl Party {
     #[expect(clippy::cast_possible_truncation, reason = "the hash is cut into small numbers")]
     pub(super) fn from_hash(PartyHash(hash): PartyHash) -> Self {
         let column = |row: usize| (hash >> (8 * row + 8)) as usize % COLUMNS;
-        Self { stripe: hash as usize % STRIPES, cells: std::array::from_fn(|row| row * COLUMNS + column(row)) }
+        Self { stripe: hash as u8, cells: std::array::from_fn(|row| row * COLUMNS + column(row)) }
     }
 }
 
 /// What the ledger says of one more entry of a party.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Share {
-    /// Counted.
+    /// Counted, with room taken for it.
     Granted,
-    /// The party's share is used up. Nothing is counted.
-    UsedUp,
-    /// The entry has passed by the time that others have seen. Nothing is counted.
+    /// The entry has passed by the time that others have seen.
     Past,
 }
 
 #[derive(Debug)]
 pub(super) struct QuotaLedger {
-    stripes: [Mutex<Stripe>; STRIPES],
+    stripes: Box<[Mutex<Stripe>]>,
     quota: u32,
 }
 
@@ -59,9 +60,9 @@ struct Stripe {
 struct Counts(Box<[u32]>);
 
 impl QuotaLedger {
-    pub(super) fn new(quota: u32, layout: Layout, time: Timestamp) -> Self {
+    pub(super) fn new(quota: u32, shards: u32, layout: Layout, time: Timestamp) -> Self {
         let stripe = |_| Mutex::new(Stripe { by_slot: Wheel::new(layout, time), totals: Counts::default() });
-        Self { stripes: std::array::from_fn(stripe), quota }
+        Self { stripes: (0..shards.min(STRIPES)).map(stripe).collect(), quota }
     }
 
     /// The most entries of one party.
@@ -69,17 +70,36 @@ impl QuotaLedger {
         self.quota
     }
 
-    /// Counts one more entry of `party` until `deadline`, at `time`.
-    pub(super) fn take(&self, party: Party, deadline: Timestamp, time: Timestamp) -> Share {
-        let mut stripe = lock(&self.stripes[party.stripe]);
+    /// Counts one more entry of `party` until `deadline`, at `time`, and takes room for it.
+    ///
+    /// # Errors
+    /// The party's share is used up, or the whole store is. Nothing is counted or taken.
+    pub(super) fn take(
+        &self,
+        party: Party,
+        deadline: Timestamp,
+        time: Timestamp,
+        capacity: &Capacity,
+    ) -> Result<Share, ReplayStoreError> {
+        let mut stripe = lock(&self.stripes[usize::from(party.stripe) % self.stripes.len()]);
         let time = time.max(stripe.by_slot.time());
         stripe.turn_to(time);
-        stripe.take(party, deadline, self.quota)
+        if stripe.count(party) >= self.quota {
+            return Err(ReplayStoreError::QuotaExhausted { quota: self.quota.into() });
+        }
+        let Stripe { by_slot, totals } = &mut *stripe;
+        let Some(counts) = by_slot.content(deadline) else {
+            return Ok(Share::Past);
+        };
+        capacity.take()?;
+        counts.count_one_more(party);
+        totals.count_one_more(party);
+        Ok(Share::Granted)
     }
 
     /// Goes to `time`, which may lie before the ledger's, and takes on `layout`.
     pub(super) fn begin(&self, time: Timestamp, layout: Layout) {
-        for stripe in &self.stripes {
+        for stripe in &*self.stripes {
             let mut stripe = lock(stripe);
             if layout != stripe.by_slot.layout() {
                 stripe.by_slot.widen(layout, |into, from| into.add(&from));
@@ -98,24 +118,19 @@ impl Stripe {
         });
     }
 
-    fn take(&mut self, party: Party, deadline: Timestamp, quota: u32) -> Share {
-        let Some(counts) = self.by_slot.content(deadline) else {
-            return Share::Past;
-        };
-        let count = party.cells.iter().map(|cell| self.totals.0[*cell]).min();
-        if count.is_none_or(|count| count >= quota) {
-            return Share::UsedUp;
-        }
-        for cell in party.cells {
-            for counts in [&mut counts.0, &mut self.totals.0] {
-                counts[cell] = counts[cell].saturating_add(1);
-            }
-        }
-        Share::Granted
+    /// How many entries the party has, or more.
+    fn count(&self, party: Party) -> u32 {
+        party.cells.iter().fold(u32::MAX, |least, cell| least.min(self.totals.0[*cell]))
     }
 }
 
 impl Counts {
+    fn count_one_more(&mut self, party: Party) {
+        for cell in party.cells {
+            self.0[cell] = self.0[cell].saturating_add(1);
+        }
+    }
+
     fn add(&mut self, other: &Self) {
         for (count, other) in self.0.iter_mut().zip(&other.0) {
             *count = count.saturating_add(*other);

@@ -104,19 +104,14 @@ impl Shard {
             *set = spare.pop().unwrap_or_default();
         }
         set.make_room().map_err(|_| out_of_memory())?;
-        capacity.take()?;
-        match party.map_or(Share::Granted, |party| quotas.take(party, deadline, time)) {
-            Share::Granted => {}
-            Share::UsedUp => {
-                capacity.give_back();
-                return Err(ReplayStoreError::QuotaExhausted { quota: quotas.quota().into() });
-            }
-            Share::Past => {
-                capacity.give_back();
-                return Ok(Recorded::NonceDemanded);
-            }
+        let share = match party {
+            Some(party) => quotas.take(party, deadline, time, capacity)?,
+            None => capacity.take().map(|()| Share::Granted)?,
+        };
+        match share {
+            Share::Granted => set.insert(tag),
+            Share::Past => return Ok(Recorded::NonceDemanded),
         }
-        set.insert(tag);
         Ok(Recorded::First)
     }
 

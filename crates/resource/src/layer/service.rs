@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use tower_service::Service;
 
+use crate::access::Access;
 use crate::layer::{Guard, GuardedBody};
 use crate::server::RequestFacts;
 use crate::verdict::{Outcome, Verdict};
@@ -106,6 +107,9 @@ impl Guard {
         S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
     {
         let verdict = self.judge(&head).await;
+        // What an outer guard found does not hold here.
+        head.extensions.remove::<Access>();
+        head.extensions.remove::<Observed>();
         let mut response = match &verdict.outcome {
             Outcome::Refused(refusal) => {
                 let mut response = refusal.to_response().map(GuardedBody::own);

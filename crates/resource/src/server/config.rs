@@ -1,5 +1,6 @@
 //! What a resource server is told at the start.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use countersign_dpop::jose::Algorithms;
@@ -155,7 +156,7 @@ impl ResourceConfig {
 /// What one part of a resource asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Route {
-    pub(crate) label: Option<String>,
+    pub(crate) label: Option<Arc<str>>,
     pub(crate) stage: Stage,
     pub(crate) scopes: Vec<String>,
 }
@@ -168,7 +169,7 @@ impl Route {
 
     /// Its name in decisions.
     #[must_use]
-    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+    pub fn with_label(mut self, label: impl Into<Arc<str>>) -> Self {
         self.label = Some(label.into());
         self
     }

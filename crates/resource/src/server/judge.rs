@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use countersign_dpop::error::{ConfirmationError, CredentialsError, NonceError, PolicyError, ProofError, TokenError};
+use countersign_dpop::error::{ConfirmationError, CredentialsError, PolicyError, ProofError, TokenError};
 use countersign_dpop::headers::{Credentials, read_credentials};
 use countersign_dpop::jose::Jkt;
 use countersign_dpop::replay::{Epoch, QuotaKey};
@@ -160,7 +160,6 @@ impl Trial<'_> {
     }
 
     fn conclude(self, result: Result<Access, Rejection>) -> Verdict {
-        let result = result.map_err(|rejection| self.without_nonces(rejection));
         let decision = self.decision(&result);
         let nonce = self.nonce(&result);
         let sunset = self.sunset(&result);
@@ -173,15 +172,6 @@ impl Trial<'_> {
             }
         };
         Verdict { outcome, decision, nonce, sunset }
-    }
-
-    /// Where nonces are switched off, none can be demanded: an epoch that began while the request was judged leaves
-    /// its proof without a way to be taken.
-    fn without_nonces(&self, rejection: Rejection) -> Rejection {
-        match (&rejection, self.verifier().nonce_policy()) {
-            (Rejection::Nonce(NonceError::EpochDemandsNonce), NoncePolicy::Never) => ProofError::BeforeEpoch.into(),
-            _ => rejection,
-        }
     }
 
     fn nonce(&self, result: &Result<Access, Rejection>) -> Option<String> {
@@ -221,7 +211,7 @@ impl Trial<'_> {
             reason: fault.map(ToString::to_string),
             checks: self.seen.checks.clone(),
             offset: self.seen.offset,
-            jkt: self.seen.jkt.map(|jkt| jkt.to_string()),
+            jkt: self.seen.jkt,
             route: self.route.label.clone(),
             client: token.and_then(AccessToken::client_id).map(ToOwned::to_owned),
             issuer: token.map(|token| token.issuer().to_owned()),

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use countersign_dpop::headers::DPOP;
 use countersign_dpop::jose::{Algorithm, JwkSet, SoftwareKey, VerificationKey, sign_compact};
 use countersign_dpop::replay::{Epoch, EpochId, Recorded, Recording, ReplayEntry, ReplayStore, ReplayStoreError};
 use countersign_dpop::time::{Clock, Timestamp};
@@ -119,12 +118,7 @@ impl World {
     }
 
     pub(crate) fn config(&self) -> ResourceConfig {
-        self.config_for(vec![self.issuer()], Arc::new(Offline))
-    }
-
-    pub(crate) fn config_for(&self, issuers: Vec<IssuerConfig>, fetch: Arc<dyn Fetch>) -> ResourceConfig {
-        let issuers = Issuers::new(issuers, &fetch).unwrap();
-        ResourceConfig::new(RESOURCE, PublicOrigin::parse(RESOURCE).unwrap(), issuers).unwrap()
+        config_for(vec![self.issuer()], Offline)
     }
 
     pub(crate) fn server(&self, config: ResourceConfig) -> ResourceServer {
@@ -154,7 +148,16 @@ impl World {
     }
 
     pub(crate) async fn token_of(&self, header: Value, claims: Value) -> String {
-        sign_compact(&*self.issuer_key, &header.to_string(), &claims.to_string()).await.unwrap()
+        self.token_of_text(&header.to_string(), &claims.to_string()).await
+    }
+
+    pub(crate) async fn token_of_text(&self, header: &str, claims: &str) -> String {
+        sign_compact(&*self.issuer_key, header, claims).await.unwrap()
+    }
+
+    /// A token with changed claims; null takes one away.
+    pub(crate) async fn token_claiming(&self, changes: Value) -> String {
+        self.token_with(changed(self.claims(), &changes)).await
     }
 
     /// A good proof for `GET` [`URL`].
@@ -167,24 +170,40 @@ impl World {
         self.client.make(&request, self.clock.now()).await.unwrap()
     }
 
-    /// A proof with these claims, whatever they are; `ath` and the other usual ones are there unless overwritten
-    /// (with null: taken away).
+    /// A proof with changed claims; null takes one away.
     pub(crate) async fn proof_claiming(&self, token: &str, changes: Value) -> String {
-        let mut claims = json!({
-            "jti": format!("jti-{token}").chars().take(40).collect::<String>(),
-            "htm": "GET", "htu": URL, "iat": self.now(), "ath": Ath::of(token).to_string(),
-        });
-        for (name, value) in changes.as_object().unwrap() {
-            if value.is_null() {
-                claims.as_object_mut().unwrap().remove(name);
-            } else {
-                claims[name] = value.clone();
-            }
-        }
+        self.proof_of(json!({}), token, changes).await
+    }
+
+    /// A proof with changed header members and claims; null takes one away.
+    pub(crate) async fn proof_of(&self, header_changes: Value, token: &str, claim_changes: Value) -> String {
         let jwk: Value = serde_json::from_str(&self.client_key.public_jwk().to_json()).unwrap();
         let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk });
-        sign_compact(&*self.client_key, &header.to_string(), &claims.to_string()).await.unwrap()
+        let claims = json!({
+            "jti": "chosen", "htm": "GET", "htu": URL, "iat": self.now(), "ath": Ath::of(token).to_string(),
+        });
+        let header = changed(header, &header_changes).to_string();
+        sign_compact(&*self.client_key, &header, &changed(claims, &claim_changes).to_string()).await.unwrap()
     }
+}
+
+/// `object` with `changes`; null takes a member away.
+pub(crate) fn changed(mut object: Value, changes: &Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            object.as_object_mut().unwrap().remove(name);
+        } else {
+            object[name] = value.clone();
+        }
+    }
+    object
+}
+
+/// A resource that trusts these issuers.
+pub(crate) fn config_for(issuers: Vec<IssuerConfig>, fetch: impl Fetch + 'static) -> ResourceConfig {
+    let fetch: Arc<dyn Fetch> = Arc::new(fetch);
+    let issuers = Issuers::new(issuers, &fetch).unwrap();
+    ResourceConfig::new(RESOURCE, PublicOrigin::parse(RESOURCE).unwrap(), issuers).unwrap()
 }
 
 pub(crate) fn key() -> Arc<SoftwareKey> {
@@ -310,6 +329,5 @@ impl Answer {
         } else {
             assert!(self.challenges().is_empty());
         }
-        let _ = DPOP;
     }
 }

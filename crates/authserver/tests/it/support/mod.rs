@@ -4,7 +4,6 @@ pub(crate) mod answer;
 pub(crate) mod jwt;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -14,6 +13,7 @@ use countersign_authserver::storage::{SqliteStorage, Storage};
 use countersign_authserver::{AuthServer, AuthServerConfig, Settings};
 use countersign_dpop::jose::{Algorithm, SoftwareKey};
 use countersign_dpop::time::{Clock, Timestamp, Window};
+use countersign_testkit::FakeClock;
 use http::{HeaderName, Method, Request, header};
 use serde_json::json;
 use tempfile::TempDir;
@@ -29,30 +29,10 @@ pub(crate) const SECRET: &str = "canary-secret-8f3a1d0c5b";
 pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A clock that stands still until it is told.
-#[derive(Debug)]
-pub(crate) struct FakeClock(AtomicI64);
-
-impl FakeClock {
-    pub(crate) fn set(&self, seconds: i64) {
-        self.0.store(seconds, Ordering::SeqCst);
-    }
-
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for FakeClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
-    }
-}
-
 /// A server with its surroundings. The clock begins at [`NOW`], past the floor of the first epoch.
 pub(crate) struct World {
     pub(crate) server: AuthServer,
-    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) clock: FakeClock,
     pub(crate) dir: TempDir,
     pub(crate) config: String,
     /// The key of the clients that sign assertions.
@@ -75,9 +55,9 @@ impl World {
 
     pub(crate) async fn open(config: String, client_key: Arc<SoftwareKey>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(FakeClock(AtomicI64::new(NOW - 600)));
-        let server = AuthServer::open(settings(&config, &dir), clock.clone()).await.unwrap();
-        clock.set(NOW);
+        let clock = FakeClock::at(at(NOW - 600));
+        let server = AuthServer::open(settings(&config, &dir), clock.shared()).await.unwrap();
+        clock.set(at(NOW));
         let key = SoftwareKey::generate(Algorithm::Es256).unwrap();
         Self { server, clock, dir, config, client_key, key }
     }
@@ -88,14 +68,14 @@ impl World {
         let now = world.clock.now();
         let storage = SqliteStorage::open(&world.dir.path().join("data"), Window::RFC, now).await.unwrap();
         let settings = settings(&world.config, &world.dir);
-        world.server = AuthServer::open_with(settings, wrap(Arc::new(storage)), world.clock.clone()).await.unwrap();
+        world.server = AuthServer::open_with(settings, wrap(Arc::new(storage)), world.clock.shared()).await.unwrap();
         world
     }
 
     /// Opens the same data directory anew, as after a restart.
     pub(crate) async fn restart(&mut self) {
         let settings = settings(&self.config, &self.dir);
-        self.server = AuthServer::open(settings, self.clock.clone()).await.unwrap();
+        self.server = AuthServer::open(settings, self.clock.shared()).await.unwrap();
     }
 
     pub(crate) fn router(&self) -> Router {
@@ -135,6 +115,10 @@ impl World {
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send_raw(Request::get(path).body(Body::empty()).unwrap()).await
     }
+}
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
 }
 
 pub(crate) fn settings(config: &str, dir: &TempDir) -> Settings {

@@ -212,3 +212,83 @@ fn checked_body<'a>(name: &KeyName, text: &'a str) -> Result<&'a str, KeyStoreEr
 fn checksum(body: &str) -> String {
     encode_base64url(digest(&SHA256, body.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLIPS: [u8; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+    fn name() -> KeyName {
+        KeyName::parse("a").expect("a name")
+    }
+
+    fn sealed(sealing: Sealing, sealing_key: &SealingKey) -> String {
+        let key = SoftwareKey::generate(Algorithm::Es256).expect("a key");
+        let header = Header::new(&name(), &key, Timestamp::from_seconds(1_800_000_000), sealing);
+        let plain = key.to_pkcs8().expect("PKCS#8");
+        Envelope::seal(header, sealing_key, plain).expect("a sealed key").to_text()
+    }
+
+    fn both_kinds() -> [(String, SealingKey); 2] {
+        let cost = KdfCost::new(8_192, 1).expect("the least");
+        let by_passphrase = Sealing::by_passphrase(cost).expect("a salt");
+        let passphrase_key = SealingKey::from_passphrase(&"p".into(), cost, &by_passphrase.salt).expect("a key");
+        let by_device = Sealing::by_device_key().expect("a salt");
+        let device = crate::keys::file::seal::DeviceKey::generate().expect("a key");
+        let device_key = SealingKey::from_device_key(&device, &by_device.salt).expect("a key");
+        [(sealed(by_passphrase, &passphrase_key), passphrase_key), (sealed(by_device, &device_key), device_key)]
+    }
+
+    #[test]
+    fn every_changed_bit_is_found() {
+        for (text, _) in both_kinds() {
+            for position in 0..text.len() {
+                for flip in FLIPS {
+                    let mut changed = text.clone().into_bytes();
+                    changed[position] ^= flip;
+                    // Without one of its line ends the file is a line too short; beyond ASCII it is no text at all.
+                    let a_line_is_lost = text.as_bytes()[position] == b'\n' && flip != 128;
+                    let expected = if a_line_is_lost {
+                        KeyStoreError::Truncated { name: name() }
+                    } else {
+                        KeyStoreError::Damaged { name: name() }
+                    };
+                    let found = Envelope::parse(&name(), &changed).map(|_| ()).expect_err("damage");
+                    assert_eq!(found, expected, "byte {position} flipped by {flip}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_is_found() {
+        for (text, _) in both_kinds() {
+            for length in 0..text.len() {
+                let found = Envelope::parse(&name(), &text.as_bytes()[..length]).map(|_| ()).expect_err("a cut");
+                assert_eq!(found, KeyStoreError::Truncated { name: name() }, "{length} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn no_changed_bit_of_header_or_ciphertext_opens_even_with_a_right_checksum() {
+        for (text, sealing_key) in both_kinds() {
+            let whole = Envelope::parse(&name(), text.as_bytes()).expect("whole");
+            whole.open(&sealing_key).expect("an open key");
+            let body_length = text.trim_end().rfind('\n').expect("lines");
+            for position in 0..body_length {
+                for flip in FLIPS {
+                    let mut changed = text.clone().into_bytes();
+                    changed[position] ^= flip;
+                    let Ok(body) = str::from_utf8(&changed[..=body_length]) else { continue };
+                    let forged = format!("{body}{}\n", checksum(body));
+                    if let Ok(envelope) = Envelope::parse(&name(), forged.as_bytes()) {
+                        let error = envelope.open(&sealing_key).map(|_| ()).expect_err("not opened");
+                        assert_eq!(error, envelope.not_opened(), "byte {position} flipped by {flip}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Sweeping what has expired.
+
+use countersign_dpop::time::Timestamp;
+
+use super::{Memory, Work};
+
+/// Sweeps about `limit` entries of each kind, the oldest first, and notes in `memory` what is forgotten by it.
+pub(super) async fn sweep_some(
+    work: &mut Work,
+    memory: &mut Memory,
+    now: Timestamp,
+    limit: i64,
+) -> Result<u64, sqlx::Error> {
+    let before = memory.sweep_before(now);
+    let (_, proofs) = sweep(work, &PROOFS, before, limit).await?;
+    let (through, assertions) = sweep(work, &ASSERTIONS, before, limit).await?;
+    memory.assertions_forgotten = memory.assertions_forgotten.max(through);
+    Ok(proofs + assertions)
+}
+
+/// One kind of entry.
+struct Kind {
+    /// The `not_after` of the last of the entries to sweep, the oldest `$2` of those before `$1`.
+    find: &'static str,
+    /// Sweeps through that.
+    delete: &'static str,
+}
+
+const PROOFS: Kind = Kind {
+    find: "SELECT max(not_after)
+           FROM (SELECT not_after FROM used_proof WHERE not_after < $1 ORDER BY not_after LIMIT $2) AS oldest",
+    delete: "DELETE FROM used_proof WHERE not_after <= $1",
+};
+
+const ASSERTIONS: Kind = Kind {
+    find: "SELECT max(not_after)
+           FROM (SELECT not_after FROM used_assertion WHERE not_after < $1 ORDER BY not_after LIMIT $2) AS oldest",
+    delete: "DELETE FROM used_assertion WHERE not_after <= $1",
+};
+
+/// Returns through which `not_after` entries were swept, and how many.
+async fn sweep(work: &mut Work, kind: &Kind, before: Timestamp, limit: i64) -> Result<(Timestamp, u64), sqlx::Error> {
+    let find = sqlx::query_as(kind.find).bind(before.seconds()).bind(limit);
+    let (through,): (Option<i64>,) = find.fetch_one(&mut **work).await?;
+    let Some(through) = through else { return Ok((Timestamp::MIN, 0)) };
+    let swept = sqlx::query(kind.delete).bind(through).execute(&mut **work).await?;
+    Ok((Timestamp::from_seconds(through), swept.rows_affected()))
+}
