@@ -9,6 +9,7 @@ pub(crate) use self::claims::{ClaimMembers, Claims};
 pub(crate) use self::header::HeaderMembers;
 use crate::error::{MalformedProof, Rejection};
 use crate::jose::{Algorithm, Algorithms, CompactJws, Jkt, JwsBuffer, PublicJwk};
+use crate::time::NumericDate;
 
 /// The longest proof that is read, in bytes of its compact form.
 #[cfg(not(feature = "ml-dsa"))]
@@ -67,5 +68,35 @@ impl<'a> Proof<'a> {
     /// The key in the header.
     pub const fn key(&self) -> &PublicJwk {
         &self.key
+    }
+
+    /// The unique identifier, 1 to [`MAX_JTI_LENGTH`] bytes of any characters.
+    pub fn jti(&self) -> &str {
+        &self.claims.jti
+    }
+
+    /// The method that the proof is said to be for.
+    pub fn htm(&self) -> &str {
+        &self.claims.htm
+    }
+
+    /// The target URI that the proof is said to be for, as it stood.
+    pub fn htu(&self) -> &str {
+        &self.claims.htu
+    }
+
+    /// When the proof is said to be made.
+    pub const fn iat(&self) -> NumericDate {
+        self.claims.iat
+    }
+
+    /// The hash of an access token that is said to go with it, as it stood.
+    pub fn ath(&self) -> Option<&str> {
+        self.claims.ath.as_deref()
+    }
+
+    /// The nonce that is said to be the server's. Keep it out of logs.
+    pub fn nonce(&self) -> Option<&str> {
+        self.claims.nonce.as_deref()
     }
 }
