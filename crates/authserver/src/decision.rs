@@ -1,6 +1,9 @@
 //! One line for every judged request, an allow-list of fields: nothing that the client sent but what was recognised.
+//! Where a field means the same as in the decision log of the gateway it has the same name.
 
 use countersign_dpop::jose::Jkt;
+use countersign_dpop::time::Timestamp;
+use countersign_dpop::{CheckedProof, ErrorCode};
 use http::StatusCode;
 
 use crate::error::{OAuthError, Refusal};
@@ -12,34 +15,46 @@ pub(crate) struct Decision {
     pub(crate) grant: Option<GrantType>,
     /// A registered client, known to be the one.
     pub(crate) client: Option<String>,
-    pub(crate) jkt: Option<Jkt>,
+    jkt: Option<Jkt>,
+    /// Seconds by which the client's clock is ahead of ours, by its proof.
+    offset: Option<i64>,
 }
 
 impl Decision {
-    pub(crate) fn log_issued(&self, bound: bool) {
+    /// Notes the proof, once its signature is verified.
+    pub(crate) fn note_proof(&mut self, proof: &CheckedProof, now: Timestamp) {
+        self.jkt = Some(*proof.jkt());
+        self.offset = Some(proof.iat().floor().since(now));
+    }
+
+    pub(crate) fn log_granted(&self, bound: bool) {
         tracing::info!(
             target: TARGET,
             endpoint = "token",
-            status = StatusCode::OK.as_u16(),
+            outcome = "granted",
             code = "ok",
+            status = StatusCode::OK.as_u16(),
             grant = self.grant.map(GrantType::name),
             client = self.client,
             jkt = self.jkt.map(tracing::field::display),
+            offset = self.offset,
             bound,
         );
     }
 
     pub(crate) fn log_refused(&self, refusal: &Refusal, answer: &OAuthError) {
-        let code = answer.code.map_or("unavailable", countersign_dpop::ErrorCode::as_str);
         tracing::info!(
             target: TARGET,
             endpoint = "token",
+            outcome = "refused",
+            code = refusal.name(),
+            error = answer.code.map(ErrorCode::as_str),
             status = answer.status.as_u16(),
-            code,
+            reason = %refusal,
             grant = self.grant.map(GrantType::name),
             client = self.client,
             jkt = self.jkt.map(tracing::field::display),
-            reason = %refusal,
+            offset = self.offset,
         );
     }
 }

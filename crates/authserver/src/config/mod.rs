@@ -1,6 +1,8 @@
 //! The configuration as it is written, one TOML file; unknown keys are refused.
 
+mod client;
 mod error;
+mod file;
 mod profile;
 mod resolve;
 #[cfg(test)]
@@ -13,11 +15,11 @@ use countersign_dpop::NoncePolicy;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub(crate) use self::client::sha256;
 pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
 pub(crate) use self::profile::FAPI2_ALGORITHMS;
 pub use self::profile::Profile;
 pub use self::resolve::Settings;
-pub(crate) use self::resolve::sha256;
 
 /// The whole configuration. [`AuthServerConfig::resolve`] makes [`Settings`] of it.
 #[derive(Clone, Debug, Deserialize)]

@@ -22,7 +22,7 @@ pub(super) async fn token(State(server): State<Arc<Shared>>, request: Request) -
     let mut exchange = Exchange { server: &server, now, decision: Decision::default(), nonce_is_ageing: false };
     match exchange.answer(request).await {
         Ok(mut answer) => {
-            exchange.decision.log_issued(answer.is_bound());
+            exchange.decision.log_granted(answer.is_bound());
             answer.nonce = exchange.nonce_is_ageing.then(|| server.issue_nonce(now));
             answer.into_response()
         }
@@ -56,7 +56,7 @@ impl Exchange<'_> {
         let Some(proof) = headers::read_proof(&parts.headers)? else { return Ok(None) };
         let request = ExpectedRequest { method: parts.method.as_str(), htu: &self.server.token_htu, ath: None };
         let checked = self.server.verifier.check(proof, &request, &self.server.storage.epoch(), self.now)?;
-        self.decision.jkt = Some(*checked.jkt());
+        self.decision.note_proof(&checked, self.now);
         self.nonce_is_ageing = checked.nonce_age() == Some(NonceAge::Ageing);
         Ok(Some(checked))
     }

@@ -1,6 +1,7 @@
 //! Why a request is refused, as data, with a total mapping to what goes on the wire. What goes on the wire is one of
 //! a few fixed sentences; the reason is for the log.
 
+mod naming;
 #[cfg(test)]
 mod tests;
 

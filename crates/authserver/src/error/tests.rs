@@ -106,6 +106,8 @@ fn every_refusal_is_printable_and_explains_itself_in_the_log_only() {
         let plain = |byte: u8| (0x20..0x7f).contains(&byte) && !b"\"\\".contains(&byte);
         assert!(!error.description.is_empty() && error.description.bytes().all(plain), "{refusal:?}");
         assert!(!refusal.to_string().is_empty());
+        let name = refusal.name();
+        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
     }
 }
 

@@ -1,0 +1,85 @@
+//! The stable name of every refusal, for logs and metrics. Names never change their meaning.
+
+use super::{GrantError, IssueError, Refusal};
+use crate::authentication::{AssertionError, ClientError};
+use crate::form::FormError;
+use crate::storage::StorageError;
+
+impl Refusal {
+    /// The refusal's name, in lower case with underscores: the same in every log line and metric.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Form(error) => form_name(*error),
+            Self::Proof(rejection) => rejection.name(),
+            Self::Client(error) => client_name(error),
+            Self::Grant(error) => grant_name(*error),
+            Self::Storage(StorageError::Unavailable { .. }) => "storage_unavailable",
+            Self::Issue(error) => match error {
+                IssueError::NoRandomness(_) => "no_randomness",
+                IssueError::Sign(_) => "signing_failed",
+                IssueError::Write(_) => "token_not_written",
+            },
+        }
+    }
+}
+
+const fn form_name(error: FormError) -> &'static str {
+    match error {
+        FormError::MediaType => "form_media_type",
+        FormError::TooLong => "form_too_long",
+        FormError::Incomplete => "form_incomplete",
+        FormError::Encoding => "form_encoding",
+        FormError::TooManyParameters => "form_too_many_parameters",
+        FormError::ParameterRepeated => "parameter_repeated",
+        FormError::Missing(_) => "parameter_missing",
+    }
+}
+
+const fn client_name(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Missing => "no_client_authentication",
+        ClientError::SeveralMethods => "several_client_authentications",
+        ClientError::AuthorizationRepeated => "authorization_repeated",
+        ClientError::SchemeUnknown => "authorization_scheme_unknown",
+        ClientError::BasicMalformed => "basic_malformed",
+        ClientError::AssertionIncomplete => "assertion_incomplete",
+        ClientError::AssertionTypeUnknown => "assertion_type_unknown",
+        ClientError::ClientUnknown { .. } => "client_unknown",
+        ClientError::MethodNotRegistered { .. } => "client_method_not_registered",
+        ClientError::ClientIdMismatch => "client_id_mismatch",
+        ClientError::SecretWrong => "client_secret_wrong",
+        ClientError::Assertion(error) => assertion_name(error),
+    }
+}
+
+const fn assertion_name(error: &AssertionError) -> &'static str {
+    match error {
+        AssertionError::Jws(_) | AssertionError::Json(_) => "assertion_malformed",
+        AssertionError::TypMismatch => "assertion_typ_mismatch",
+        AssertionError::AlgNotAccepted => "assertion_alg_not_accepted",
+        AssertionError::CritNotUnderstood => "assertion_crit",
+        AssertionError::SubjectMismatch => "assertion_subject_mismatch",
+        AssertionError::AudienceMismatch => "assertion_audience_mismatch",
+        AssertionError::Expired { .. } => "assertion_expired",
+        AssertionError::TooLong { .. } => "assertion_lives_too_long",
+        AssertionError::FromFuture { .. } => "assertion_from_future",
+        AssertionError::JtiLength => "assertion_jti_length",
+        AssertionError::KeyUnknown => "assertion_key_unknown",
+        AssertionError::BadSignature => "assertion_bad_signature",
+        AssertionError::Replayed => "assertion_replayed",
+        AssertionError::Forgotten => "assertion_forgotten",
+    }
+}
+
+const fn grant_name(error: GrantError) -> &'static str {
+    match error {
+        GrantError::ClientNotRegisteredForGrant => "grant_not_registered",
+        GrantError::GrantTypeUnknown => "grant_type_unknown",
+        GrantError::ProofRequired => "proof_required",
+        GrantError::ResourceNotNamed => "resource_not_named",
+        GrantError::ResourceUnknown => "resource_unknown",
+        GrantError::ScopeMalformed => "scope_malformed",
+        GrantError::ScopeNotAllowed => "scope_not_allowed",
+        GrantError::SeveralResources => "several_resources",
+    }
+}
