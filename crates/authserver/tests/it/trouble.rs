@@ -11,7 +11,7 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tower::ServiceExt;
 
-use crate::support::{World, settings};
+use crate::support::{Answer, World, settings};
 
 /// A storage that can be unplugged.
 #[derive(Debug)]
@@ -141,6 +141,26 @@ async fn what_it_keeps_is_for_its_owner_only() {
         files += 1;
     }
     assert!(files >= 3, "database, its log and the sealing key");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_that_open_a_new_directory_at_once_agree_on_everything() {
+    let world = World::new().await;
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (config, clock, dir) = (world.config.clone(), world.clock.shared(), dir.clone());
+            tokio::spawn(async move { AuthServer::open(settings(&config, &dir), clock).await })
+        })
+        .collect();
+    let mut keys = Vec::new();
+    for task in tasks {
+        let server = task.await.unwrap().unwrap();
+        let request = http::Request::get("/jwks").body(axum::body::Body::empty()).unwrap();
+        keys.push(Answer::read(server.router().oneshot(request).await.unwrap()).await.text);
+    }
+    keys.dedup();
+    assert_eq!(keys.len(), 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Making and opening the database, and bringing its schema up to date.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -50,10 +51,12 @@ pub enum StorageOpenError {
 /// Opens the database at `path` in `directory`.
 pub(super) async fn open(directory: &Path, path: &Path) -> Result<SqlitePool, StorageOpenError> {
     make_directory(directory).map_err(|fault| StorageOpenError::File { path: directory.to_owned(), fault })?;
+    let turn = wait_for_turn(directory.join("opening.lock")).await?;
     make_file(path).map_err(|fault| StorageOpenError::File { path: path.to_owned(), fault })?;
     let pool = connect(path).await;
     let pool = pool.map_err(|fault| StorageOpenError::Database { path: path.to_owned(), fault: fault.into() })?;
     migrate(&pool, path).await?;
+    drop(turn);
     Ok(pool)
 }
 
@@ -70,6 +73,21 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory)
+}
+
+/// Of processes that open one directory at the same time, one brings the schema up to date. The lock ends with the
+/// file that is returned.
+async fn wait_for_turn(path: PathBuf) -> Result<File, StorageOpenError> {
+    let wait = |path: &Path| {
+        make_file(path)?;
+        let file = File::open(path)?;
+        file.lock().map(|()| file)
+    };
+    let outcome =
+        tokio::task::spawn_blocking(move || wait(&path).map_err(|fault| StorageOpenError::File { path, fault }));
+    outcome.await.unwrap_or_else(|fault| {
+        Err(StorageOpenError::File { path: PathBuf::from("opening.lock"), fault: io::Error::other(fault) })
+    })
 }
 
 /// SQLite gives its other files the mode of the database.
