@@ -13,23 +13,16 @@ pub(crate) struct CommandError {
     hint: Option<String>,
 }
 
-/// Decides the exit code.
+/// Whose doing it is. The exit code is 2 either way; 1 is for answers that say no.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ErrorKind {
-    /// The server said no, or something was found: exit code 1.
-    Refused,
-    /// A wrong flag, file or value: exit code 2.
+    /// A wrong flag, file or value.
     Configuration,
-    /// Something that is not the user's doing: exit code 2.
+    /// Not the user's doing.
     Internal,
 }
 
 impl CommandError {
-    /// The server said no.
-    pub(crate) fn refused(message: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::Refused, message)
-    }
-
     /// A wrong flag, file or value.
     pub(crate) fn configuration(message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Configuration, message)
@@ -49,14 +42,14 @@ impl CommandError {
 
     /// Prints the error on stderr and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        render::error_line("error", &self.message);
+        match self.kind {
+            ErrorKind::Configuration => render::error_line("error", &self.message),
+            ErrorKind::Internal => render::error_line("failed", &self.message),
+        }
         if let Some(hint) = &self.hint {
             render::error_line("hint", hint);
         }
-        match self.kind {
-            ErrorKind::Refused => ExitCode::from(1),
-            ErrorKind::Configuration | ErrorKind::Internal => ExitCode::from(2),
-        }
+        ExitCode::from(2)
     }
 
     fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {

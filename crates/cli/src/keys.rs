@@ -68,6 +68,7 @@ pub(crate) fn sealed_store(
 }
 
 /// Says what a store said.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(crate) fn store_error(fault: KeyStoreError) -> CommandError {
     let error = CommandError::configuration(&fault);
     match fault {

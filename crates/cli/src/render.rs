@@ -29,7 +29,7 @@ pub(crate) fn status(text: impl Display) {
 
 /// Prints `label: text` on stderr, the label in colour.
 pub(crate) fn error_line(label: &str, text: &str) {
-    let style = if label == "error" { BAD } else { NAME };
+    let style = if matches!(label, "error" | "failed") { BAD } else { NAME };
     status(format_args!("{style}{label}{style:#}: {text}"));
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Bench(bench::BenchCommand),
     /// Calls an API with a bound token and a fresh proof, and prints the answer
     Call(call::CallCommand),
+    /// Shows the whole chain at work on this machine, then a thief with a stolen token trying every trick
+    Demo(demo::DemoCommand),
     /// Guards an API: checks token, proof and binding of every request, and forwards what is right
     Gateway(Box<gateway::GatewayCommand>),
     /// Makes, keeps and shows keys; a private key is never printed
@@ -39,6 +41,7 @@ impl Command {
             Self::AuthServer(command) => command.run().await,
             Self::Bench(command) => command.run(),
             Self::Call(command) => command.run().await,
+            Self::Demo(command) => command.run().await,
             Self::Gateway(command) => command.run().await,
             Self::Key(command) => command.run(),
             Self::Up(command) => command.run().await,

@@ -26,23 +26,17 @@ pub(super) fn run(rounds: usize, bar: &ProgressBar) -> Result<Vec<Row>, CommandE
     let unsigned = Fixture::new(Algorithms::from_implementations(vec![Arc::new(BelieveAnything)]), needed * 2)?;
     let clients = Clients::new(&fixture, needed)?;
     let unsigned_client = unsigned.client(0)?;
-    unsigned.judge(&unsigned.right_request(&unsigned_client)?);
+    unsigned.judge(&Fixture::right_request(&unsigned_client)?);
 
     let mut subjects = vec![
         library_verify(&clients.one, needed, &wrong)?,
-        judged(
-            "check-warm-1-key",
-            &fixture,
-            requests(&fixture, std::slice::from_ref(&clients.one), needed)?,
-            1,
-            &wrong,
-        ),
-        judged("check-warm-1500-keys", &fixture, requests(&fixture, &clients.many, needed)?, MANY_KEYS, &wrong),
-        judged("check-cold", &fixture, requests(&fixture, &clients.cold, needed)?, needed, &wrong),
+        judged("check-warm-1-key", &fixture, requests(std::slice::from_ref(&clients.one), needed)?, 1, &wrong),
+        judged("check-warm-1500-keys", &fixture, requests(&clients.many, needed)?, MANY_KEYS, &wrong),
+        judged("check-cold", &fixture, requests(&clients.cold, needed)?, needed, &wrong),
         judged(
             "check-without-signature",
             &unsigned,
-            requests(&unsigned, std::slice::from_ref(&unsigned_client), needed)?,
+            requests(std::slice::from_ref(&unsigned_client), needed)?,
             1,
             &wrong,
         ),
@@ -83,7 +77,7 @@ impl Clients {
         let cold = clients(1 + MANY_KEYS, cold)?;
         let one = fixture.client(0)?;
         for client in many.iter().chain(&cold).chain([&one]) {
-            if !fixture.judge(&fixture.right_request(client)?) {
+            if !fixture.judge(&Fixture::right_request(client)?) {
                 return Err(CommandError::internal("a request to warm up with was refused"));
             }
         }
@@ -92,8 +86,8 @@ impl Clients {
 }
 
 /// `count` right requests, by the clients in turn.
-fn requests(fixture: &Fixture, clients: &[BenchClient], count: usize) -> Result<Vec<HeaderMap>, CommandError> {
-    clients.iter().cycle().take(count).map(|client| fixture.right_request(client)).collect()
+fn requests(clients: &[BenchClient], count: usize) -> Result<Vec<HeaderMap>, CommandError> {
+    clients.iter().cycle().take(count).map(Fixture::right_request).collect()
 }
 
 fn judged<'a>(
@@ -118,7 +112,7 @@ fn junk<'a>(
     count: usize,
     wrong: &'a AtomicUsize,
 ) -> Result<Subject<'a>, CommandError> {
-    let requests: Result<Vec<_>, _> = (0..count).map(|_| fixture.request(client, "/elsewhere")).collect();
+    let requests: Result<Vec<_>, _> = (0..count).map(|_| Fixture::request(client, "/elsewhere")).collect();
     let mut requests = requests?.into_iter();
     let operation = move || {
         let granted = requests.next().is_none_or(|request| fixture.judge(&request));

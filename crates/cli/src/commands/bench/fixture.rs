@@ -78,7 +78,7 @@ impl Fixture {
     }
 
     /// The fields of a request by `client` with a fresh proof for `path`.
-    pub(super) fn request(&self, client: &BenchClient, path: &str) -> Result<HeaderMap, CommandError> {
+    pub(super) fn request(client: &BenchClient, path: &str) -> Result<HeaderMap, CommandError> {
         let url = format!("{RESOURCE}{path}");
         let proof = client.proof(&url)?;
         let mut fields = HeaderMap::new();
@@ -90,8 +90,8 @@ impl Fixture {
     }
 
     /// A right request by `client`.
-    pub(super) fn right_request(&self, client: &BenchClient) -> Result<HeaderMap, CommandError> {
-        self.request(client, PATH)
+    pub(super) fn right_request(client: &BenchClient) -> Result<HeaderMap, CommandError> {
+        Self::request(client, PATH)
     }
 
     /// Judges a request; true when it was granted.

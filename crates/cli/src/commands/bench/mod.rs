@@ -55,9 +55,9 @@ impl BenchCommand {
         let rows = check::run(rounds as usize, &bar)?;
         bar.finish_and_clear();
         if json {
-            render::json(&rows)?
+            render::json(&rows)?;
         } else {
-            table(&rows)
+            table(&rows);
         }
         Ok(ExitCode::SUCCESS)
     }
