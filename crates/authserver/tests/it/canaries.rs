@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{NOW, SECRET, TokenRequest, World};
+use crate::support::{NOW, Proof, SECRET, TokenRequest, World};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -119,4 +119,17 @@ async fn every_request_leaves_one_line_with_what_is_known() {
     ] {
         assert_eq!(field_of(index, field), expected, "line {index}, {field}");
     }
+}
+
+#[tokio::test]
+async fn warns_of_a_client_that_uses_one_key_for_assertions_and_proofs() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::new().await;
+    world.send(&world.bound_request()).await.granted("DPoP");
+    assert!(!log.text().contains("one key"));
+    let proof = Proof::new(&world.client_key, NOW).text();
+    world.send(&world.request().proof(&proof)).await.granted("DPoP");
+    assert!(log.text().contains("WARN") && log.text().contains("with one key"), "{}", log.text());
 }
