@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+pub mod corpus;
 
 pub use self::clock::FakeClock;

@@ -142,6 +142,10 @@ pub struct Step {
     pub request: RequestChange,
     /// The verdict.
     pub expect: Expect,
+    /// The diagnosis behind a refusal, by its identifier, so that no case passes for another fault than its own; one
+    /// of several where levels tell it differently. Looked at where the server can be asked.
+    #[serde(default)]
+    pub because: Vec<String>,
     /// Another verdict at some level.
     #[serde(default)]
     pub expect_at: BTreeMap<Level, Expect>,

@@ -1,3 +1,4 @@
+use countersign_dpop::diagnosis::DiagnosisCode;
 use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::{Challenge, ErrorCode};
 use http::header::WWW_AUTHENTICATE;
@@ -89,6 +90,8 @@ pub struct Answer {
     pub nonce: Option<String>,
     /// The fields; empty where the core answered.
     pub fields: HeaderMap,
+    /// What the server itself says is wrong, where it can be asked.
+    pub diagnosis: Option<DiagnosisCode>,
     /// The fields that the service behind got; empty where there is none or it was not reached.
     pub upstream: HeaderMap,
 }
@@ -99,7 +102,7 @@ impl Answer {
         let text = |value: &http::HeaderValue| value.to_str().ok().map(str::to_owned);
         let nonce = fields.get(DPOP_NONCE).and_then(text);
         let code = challenges(&fields).into_iter().find_map(|challenge| challenge.error);
-        Self { status, code, nonce, fields, upstream: HeaderMap::new() }
+        Self { status, code, nonce, fields, diagnosis: None, upstream: HeaderMap::new() }
     }
 
     /// The challenges in it that can be read.

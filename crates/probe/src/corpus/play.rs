@@ -104,6 +104,11 @@ impl Player<'_> {
                 let expected = format!("{} {}", expect.status().as_u16(), expect.code().map_or("", |c| c.as_str()));
                 return Err(format!("expected {}, found {}", expected.trim_end(), answer.summary()));
             }
+            if let Some(found) = answer.diagnosis
+                && !step.because.iter().any(|because| because == found.id())
+            {
+                return Err(format!("refused because of {found} instead of {}", step.because.join(" or ")));
+            }
             if self.level != Level::Core {
                 broken_rule(step, request, answer, self.level).map_or(Ok(()), Err)?;
             }

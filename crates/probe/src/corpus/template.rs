@@ -78,7 +78,7 @@ fn filtered(value: &str, filter: &str) -> Option<String> {
     let bytes = || decode_base64url(value).ok();
     match filter {
         "json" => Some(crate::forge::quoted(value)),
-        "swap_case" => Some(value.chars().map(swap_case).collect()),
+        "swap_case" => Some(swap_case(value)),
         "padded" => Some(format!("{value}{}", "=".repeat((4 - value.len() % 4) % 4))),
         "stray_bits" => crate::forge::with_stray_bits(value),
         "hex" => Some(hex(&bytes()?)),
@@ -103,8 +103,15 @@ fn hex(bytes: &[u8]) -> String {
     digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
-fn swap_case(character: char) -> char {
-    if character.is_ascii_lowercase() { character.to_ascii_uppercase() } else { character.to_ascii_lowercase() }
+/// Swaps the case of the first letter, which leaves a base64url text canonical.
+fn swap_case(text: &str) -> String {
+    let first = text.find(|character: char| character.is_ascii_alphabetic());
+    let swap = |(index, character): (usize, char)| match character {
+        _ if Some(index) != first => character,
+        character if character.is_ascii_lowercase() => character.to_ascii_uppercase(),
+        character => character.to_ascii_lowercase(),
+    };
+    text.char_indices().map(swap).collect()
 }
 
 fn scopes(count: usize) -> String {
