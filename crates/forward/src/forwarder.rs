@@ -261,15 +261,8 @@ impl Forwarder {
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upstream_side = (switches && asks_for_websocket(answer.headers())).then(|| hyper::upgrade::on(&mut answer));
-        let (mut parts, body) = answer.into_parts();
-        History::answered(&parts.extensions);
-        remove_hop_by_hop(&mut parts.headers);
-        parts.version = Version::HTTP_11;
-        let reason = parts.extensions.remove::<ReasonPhrase>();
-        parts.extensions.clear();
-        if let Some(reason) = reason {
-            parts.extensions.insert(reason);
-        }
+        let (parts, body) = answer.into_parts();
+        let mut parts = end_to_end(parts);
         match (client_side, upstream_side) {
             (Some(client), Some(upstream)) => {
                 self.tunnels.open(client, upstream, tunnel_lifetime);
@@ -301,6 +294,19 @@ fn client(tls: ClientConfig, host: UpstreamHost, limits: &ForwardLimits) -> Clie
         .pool_max_idle_per_host(limits.pool_size)
         .set_host(false)
         .build(Connector::new(tls, host, limits.connect))
+}
+
+/// An answer's head without what concerns the upstream's connection only.
+fn end_to_end(mut parts: http::response::Parts) -> http::response::Parts {
+    History::answered(&parts.extensions);
+    remove_hop_by_hop(&mut parts.headers);
+    parts.version = Version::HTTP_11;
+    let reason = parts.extensions.remove::<ReasonPhrase>();
+    parts.extensions.clear();
+    if let Some(reason) = reason {
+        parts.extensions.insert(reason);
+    }
+    parts
 }
 
 /// The client's half of a WebSocket to be, if the request asks for one. It only can over HTTP/1.1.
