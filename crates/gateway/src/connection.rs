@@ -2,20 +2,25 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::body::GatewayBody;
 use crate::config::GatewayLimits;
 use crate::door::Door;
-use crate::wire::{Linger, Protocol, Switch, WireGuard, WireLimits, detect};
+use crate::metrics::InFlight;
+use crate::wire::{Linger, Notes, Protocol, WireGuard, WireLimits, detect};
 
 /// Requests under way on one HTTP/2 connection.
 const STREAMS: u32 = 200;
@@ -23,101 +28,126 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long a client may go on sending after its request was refused.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Serves a connection until it ends, or until `draining` and no request is under way. `place` is given back when it
-/// is over.
-pub(crate) async fn serve(
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    place: OwnedSemaphorePermit,
-    door: Arc<Door>,
-    limits: GatewayLimits,
-    draining: CancellationToken,
-) {
-    let _open = door.metrics.connection();
-    // Without it small answers wait for each other; a socket that cannot do it still works.
-    let _ = stream.set_nodelay(true);
-    let detected = draining.run_until_cancelled(detect(&mut stream, limits.head)).await;
-    let Some(Ok(Some((protocol, ahead)))) = detected else { return };
-    let switch = Switch::default();
-    if protocol == Protocol::Http2 {
-        // It has a framing of its own.
-        switch.throw();
-    }
-    let linger = Linger { place: Some(place), limit: LINGER };
-    let wire = WireLimits { head: limits.head, write_idle: limits.write_idle, max_head: limits.head_bytes };
-    let io = TokioIo::new(WireGuard::new(stream, ahead, switch.clone(), wire, linger));
-    match protocol {
-        Protocol::Http1 => serve_http1(io, peer, door, limits, switch, draining).await,
-        Protocol::Http2 => serve_http2(io, peer, door, limits, switch, draining).await,
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    pub(crate) door: Arc<Door>,
+    pub(crate) limits: GatewayLimits,
+    pub(crate) draining: CancellationToken,
+}
+
+impl Connections {
+    /// Serves a connection until it ends, or until the gateway drains and no request is under way. `place` is given
+    /// back when it is over.
+    pub(crate) async fn serve(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        let _open = self.door.metrics.connection();
+        // Without it small answers wait for each other; a socket that cannot do it still works.
+        let _ = stream.set_nodelay(true);
+        let detected = self.draining.run_until_cancelled(detect(&mut stream, self.limits.head)).await;
+        let Some(Ok(Some((protocol, ahead)))) = detected else { return };
+        let notes = Notes::default();
+        let wire =
+            WireLimits { head: self.limits.head, write_idle: self.limits.write_idle, max_head: self.limits.head_bytes };
+        let linger = Linger { place: Some(place), limit: LINGER };
+        let io = TokioIo::new(WireGuard::new(stream, ahead, notes.clone(), wire, linger));
+        let client = Client {
+            shared: Arc::clone(&self),
+            peer,
+            notes: notes.clone(),
+            begun: Arc::default(),
+            under_way: Arc::default(),
+        };
+        let ended = match protocol {
+            Protocol::Http1 => client.serve_http1(io).await,
+            Protocol::Http2 => client.serve_http2(io).await,
+        };
+        if notes.is_ambiguous() {
+            self.door.metrics.trouble("ambiguous_framing");
+        }
+        if let Err(error) = ended {
+            // What clients do to their connections is no trouble of ours.
+            tracing::debug!(%peer, %error, "a connection ended early");
+        }
     }
 }
 
 type Io = TokioIo<WireGuard<TcpStream>>;
+type Answer = Pin<Box<dyn Future<Output = Result<http::Response<GatewayBody>, Infallible>> + Send>>;
 
-async fn serve_http1(
-    io: Io,
+/// One client on one connection.
+#[derive(Clone)]
+struct Client {
+    shared: Arc<Connections>,
     peer: SocketAddr,
-    door: Arc<Door>,
-    limits: GatewayLimits,
-    switch: Switch,
-    draining: CancellationToken,
-) {
-    let service = service_fn(move |request| {
-        let (door, switch) = (Arc::clone(&door), switch.clone());
-        async move { Ok::<_, Infallible>(door.answer(request, peer, &switch).await) }
-    });
-    // The time for a head is the wire's; here it is that for the next request.
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
-        .max_headers(limits.head_fields)
-        .max_buf_size(limits.head_bytes)
-        .serve_connection(io, service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = draining.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    log_end(ended, peer);
+    notes: Notes,
+    /// Requests so far, and those not yet answered: they tell an idle connection from a busy one.
+    begun: Arc<AtomicU64>,
+    under_way: Arc<AtomicI64>,
 }
 
-async fn serve_http2(
-    io: Io,
-    peer: SocketAddr,
-    door: Arc<Door>,
-    limits: GatewayLimits,
-    switch: Switch,
-    draining: CancellationToken,
-) {
-    let service = service_fn(move |request| {
-        let (door, switch) = (Arc::clone(&door), switch.clone());
-        async move { Ok::<_, Infallible>(door.answer(request, peer, &switch).await) }
-    });
-    let connection = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_EVERY)
-        .serve_connection(io, service);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = draining.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl Client {
+    async fn serve_http1(self, io: Io) -> hyper::Result<()> {
+        let (draining, limits) = (self.shared.draining.clone(), self.shared.limits);
+        // The time for a head is the wire's affair; here it is that for the next request.
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.idle)
+            .max_headers(limits.head_fields)
+            .max_buf_size(limits.head_bytes)
+            .serve_connection(io, service_fn(move |request| self.answer(request)))
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = draining.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
-    };
-    log_end(ended, peer);
-}
+    }
 
-fn log_end(ended: hyper::Result<()>, peer: SocketAddr) {
-    if let Err(error) = ended {
-        // What clients do to their connections is no trouble of ours.
-        tracing::debug!(%peer, %error, "a connection ended early");
+    async fn serve_http2(self, io: Io) -> hyper::Result<()> {
+        // It has a framing of its own.
+        self.notes.switch();
+        let (draining, limits) = (self.shared.draining.clone(), self.shared.limits);
+        let idle = self.clone().idle();
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .max_concurrent_streams(STREAMS)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_EVERY)
+            .serve_connection(io, service_fn(move |request| self.answer(request)));
+        let mut connection = pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = draining.cancelled() => (),
+            () = idle => (),
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    }
+
+    fn answer(&self, request: http::Request<Incoming>) -> Answer {
+        let client = self.clone();
+        Box::pin(async move {
+            client.begun.fetch_add(1, Ordering::Relaxed);
+            let _under_way = InFlight::new(&client.under_way);
+            Ok(client.shared.door.answer(request, client.peer, &client.notes).await)
+        })
+    }
+
+    /// Completes when there was no request for the whole idle time. An answer that takes longer than that is not cut
+    /// off: the connection is only told to take no further requests.
+    async fn idle(self) {
+        let mut before = None;
+        loop {
+            let begun = self.begun.load(Ordering::Relaxed);
+            if before == Some(begun) && self.under_way.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            before = Some(begun);
+            sleep(self.shared.limits.idle).await;
+        }
     }
 }

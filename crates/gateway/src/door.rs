@@ -11,7 +11,7 @@ use countersign_forward::{Arrival, Forwarder, Handover};
 use countersign_resource::{Access, Cors, Outcome, RequestFacts, ResourceServer, Stage, Verdict};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::answer::Trouble;
@@ -20,7 +20,7 @@ use crate::body::{Content, GatewayBody};
 use crate::decisions::DecisionSink;
 use crate::identity;
 use crate::metrics::Metrics;
-use crate::wire::Switch;
+use crate::wire::Notes;
 
 /// Everything that requests share.
 #[derive(Debug)]
@@ -37,12 +37,12 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Answers a request that came from `peer`. `switch` is thrown when the connection becomes a WebSocket's.
+    /// Answers a request that came from `peer`. `notes` are told when the connection becomes a WebSocket's.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-        switch: &Switch,
+        notes: &Notes,
     ) -> Response<GatewayBody> {
         let in_flight = self.metrics.request();
         let (head, body) = request.into_parts();
@@ -53,7 +53,7 @@ impl Door {
         };
         self.metrics.answer(response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            switch.throw();
+            notes.switch();
         }
         response.map(|content| GatewayBody::new(content, in_flight))
     }
@@ -87,23 +87,24 @@ impl Door {
     }
 
     async fn judge(&self, head: Parts, body: Incoming, peer: SocketAddr) -> Response<Content> {
-        // Already found to be one; here it is only read again, because the head is still needed whole.
-        let authority = authority(&head, |authority| self.origin(authority).is_some()).ok().flatten();
-        let origin = authority.and_then(|authority| self.origin(authority)).or(self.origins.first());
-        let facts = RequestFacts {
-            method: head.method.as_str(),
-            path_and_query: head.uri.path_and_query().map_or("", PathAndQuery::as_str),
-            headers: &head.headers,
-            authority,
-        };
-        let verdict = self.server.judge(&facts).await;
+        let page = self.cors.as_ref().and_then(|cors| cors.allowed_origin(&head.headers)).cloned();
+        let (origin, verdict) = self.verdict(&head).await;
         self.decisions.record(&verdict.decision);
         self.metrics.decision(&verdict.decision, verdict.nonce().is_some());
-        let page = self.cors.as_ref().and_then(|cors| cors.allowed_origin(&head.headers)).cloned();
+        let handover = Handover {
+            arrival: origin.map(|origin| arrival(origin, peer)),
+            is_reserved: identity::is_reserved,
+            ..Handover::default()
+        };
+        let request = Request::from_parts(head, body);
         let mut response = match &verdict.outcome {
             Outcome::Refused(refusal) => refusal.to_response().map(Content::Own),
-            Outcome::Granted(access) => self.forward(head, body, peer, origin, Some((access, &verdict))).await,
-            Outcome::Observed(_) => self.forward(head, body, peer, origin, None).await,
+            Outcome::Granted(access) => {
+                let tunnel_lifetime = Some(lifetime(access, &verdict));
+                let set = identity::fields(access);
+                self.forward(request, Handover { set, tunnel_lifetime, ..handover }).await
+            }
+            Outcome::Observed(_) => self.forward(request, handover).await,
         };
         if self.stage != Stage::Observe {
             verdict.add_fields_to(response.headers_mut());
@@ -114,24 +115,26 @@ impl Door {
         response
     }
 
-    async fn forward(
-        &self,
-        mut head: Parts,
-        body: Incoming,
-        peer: SocketAddr,
-        origin: Option<&PublicOrigin>,
-        access: Option<(&Access, &Verdict)>,
-    ) -> Response<Content> {
+    /// The verdict, and the origin that the request was made to.
+    async fn verdict(&self, head: &Parts) -> (Option<&PublicOrigin>, Verdict) {
+        // Already found to be one; here it is only read again.
+        let authority = authority(head, |authority| self.origin(authority).is_some()).ok().flatten();
+        let facts = RequestFacts {
+            method: head.method.as_str(),
+            path_and_query: head.uri.path_and_query().map_or("", PathAndQuery::as_str),
+            headers: &head.headers,
+            authority,
+        };
+        let origin = authority.and_then(|authority| self.origin(authority)).or(self.origins.first());
+        (origin, self.server.judge(&facts).await)
+    }
+
+    async fn forward(&self, request: Request<Incoming>, handover: Handover<'_>) -> Response<Content> {
+        let (mut head, body) = request.into_parts();
         identity::remove_reserved(&mut head.headers);
         if self.stage != Stage::Observe {
             identity::remove_credentials(&mut head.headers);
         }
-        let handover = Handover {
-            arrival: origin.map(|origin| arrival(origin, peer)),
-            set: access.map_or_else(HeaderMap::new, |(access, _)| identity::fields(access)),
-            is_reserved: identity::is_reserved,
-            tunnel_lifetime: access.map(|(access, verdict)| lifetime(access, verdict)),
-        };
         match self.forwarder.forward(Request::from_parts(head, body), handover).await {
             Ok(answer) => {
                 let mut answer = answer.map(Content::Upstream);

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
 use crate::config::{GatewayLimits, Settings};
+use crate::connection::Connections;
 use crate::decisions::DecisionSink;
 use crate::door::Door;
 use crate::listener;
@@ -123,32 +124,20 @@ impl Gateway {
     /// WebSockets are cut off once no request is under way.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let (draining, closing) = (CancellationToken::new(), CancellationToken::new());
-        let admin = Arc::new(Admin {
-            door: Arc::clone(&self.door),
-            replay: Arc::clone(&self.replay),
-            draining: draining.clone(),
-        });
         let background = CancellationToken::new();
+        let admin = self.admin_listener.map(|listener| (listener, self.replay));
+        start_background(&self.door, admin, &draining, &background);
         let tasks = TaskTracker::new();
-        if let Some(listener) = self.admin_listener {
-            tokio::spawn(background.clone().run_until_cancelled_owned(admin.serve(listener)));
-        }
-        tokio::spawn(background.clone().run_until_cancelled_owned(renew(self.door.server.clone())));
-        let accepting = listener::accept(
-            self.listener,
-            Arc::clone(&self.door),
-            self.limits,
-            draining.clone(),
-            closing.clone(),
-            &tasks,
-        );
+        let (door, limits) = (Arc::clone(&self.door), self.limits);
+        let connections = Arc::new(Connections { door, limits, draining: draining.clone() });
+        let accepting = listener::accept(self.listener, connections, closing.clone(), &tasks);
         tokio::select! {
             () = accepting => (),
             () = shutdown => (),
         }
         draining.cancel();
         tasks.close();
-        if timeout(self.limits.drain, tasks.wait()).await.is_err() {
+        if timeout(limits.drain, tasks.wait()).await.is_err() {
             tracing::warn!(connections = tasks.len(), "not finished in time; cut off");
         }
         closing.cancel();
@@ -156,6 +145,20 @@ impl Gateway {
         self.door.forwarder.close().await;
         background.cancel();
     }
+}
+
+/// What runs beside the serving, until `ended`: the admin address, also while draining, and the care for keys.
+fn start_background(
+    door: &Arc<Door>,
+    admin: Option<(TcpListener, Arc<MemoryReplayStore>)>,
+    draining: &CancellationToken,
+    ended: &CancellationToken,
+) {
+    if let Some((listener, replay)) = admin {
+        let admin = Arc::new(Admin { door: Arc::clone(door), replay, draining: draining.clone() });
+        tokio::spawn(ended.clone().run_until_cancelled_owned(admin.serve(listener)));
+    }
+    tokio::spawn(ended.clone().run_until_cancelled_owned(renew(door.server.clone())));
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
@@ -179,16 +182,7 @@ fn door(
     replay: &Arc<MemoryReplayStore>,
     decisions: Arc<dyn DecisionSink>,
 ) -> Result<Door, GatewayError> {
-    let fetch: Arc<dyn Fetch> = Arc::new(ReqwestFetch::new()?);
-    let issuers = Issuers::new(settings.issuers, &fetch)?;
-    let mut config = ResourceConfig::new(settings.audience, settings.public_origin.clone(), issuers)?
-        .with_stage(settings.stage)
-        .with_algorithms(settings.algorithms)
-        .with_window(settings.window)
-        .with_nonce_policy(settings.nonce);
-    for alias in &settings.aliases {
-        config = config.with_alias(alias.clone());
-    }
+    let config = resource_config(&settings)?;
     let forwarder = Forwarder::new(settings.upstream, settings.limits.forward)?
         .with_host(settings.upstream_host)
         .with_forwarded_fields(settings.x_forwarded)
@@ -203,6 +197,17 @@ fn door(
         decisions,
         metrics: Metrics::default(),
     })
+}
+
+fn resource_config(settings: &Settings) -> Result<ResourceConfig, GatewayError> {
+    let fetch: Arc<dyn Fetch> = Arc::new(ReqwestFetch::new()?);
+    let issuers = Issuers::new(settings.issuers.clone(), &fetch)?;
+    let config = ResourceConfig::new(settings.audience.clone(), settings.public_origin.clone(), issuers)?
+        .with_stage(settings.stage)
+        .with_algorithms(settings.algorithms.clone())
+        .with_window(settings.window)
+        .with_nonce_policy(settings.nonce);
+    Ok(settings.aliases.iter().cloned().fold(config, ResourceConfig::with_alias))
 }
 
 async fn renew(server: ResourceServer) {

@@ -10,29 +10,26 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::GatewayLimits;
-use crate::connection;
-use crate::door::Door;
+use crate::connection::Connections;
 
 /// How long to wait when the system has no more sockets to give.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes connections until `draining`, at most as many at a time as `limits` says; `closing` drops them.
+/// Takes connections until the gateway drains, at most as many at a time as its limits say; `closing` drops them.
 pub(crate) async fn accept(
     listener: TcpListener,
-    door: Arc<Door>,
-    limits: GatewayLimits,
-    draining: CancellationToken,
+    connections: Arc<Connections>,
     closing: CancellationToken,
     tasks: &TaskTracker,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let draining = &connections.draining;
+    let places = Arc::new(Semaphore::new(connections.limits.connections));
     loop {
         let Some(Ok(place)) = draining.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { return };
         let Some(accepted) = draining.run_until_cancelled(listener.accept()).await else { return };
         match accepted {
             Ok((stream, peer)) => {
-                let serving = connection::serve(stream, peer, place, Arc::clone(&door), limits, draining.clone());
+                let serving = Arc::clone(&connections).serve(stream, peer, place);
                 tasks.spawn(closing.clone().run_until_cancelled_owned(serving));
             }
             Err(error) if is_about_one_connection(&error) => (),

@@ -66,9 +66,23 @@ impl Metrics {
         }
     }
 
-    /// All of it as text. `more` are gauges that are counted elsewhere.
+    /// All of it as text. `more` is what is counted elsewhere: name, type, meaning, value.
     pub(crate) fn render(&self, more: &[(&str, &str, &str, u64)]) -> String {
         let mut text = Text::default();
+        self.render_counters(&mut text);
+        self.render_offsets(&mut text);
+        text.family("countersign_requests_in_flight", "gauge", "Requests under way");
+        text.sample("countersign_requests_in_flight", "", self.in_flight.load(Ordering::Relaxed));
+        text.family("countersign_connections", "gauge", "Open connections of clients");
+        text.sample("countersign_connections", "", self.connections.load(Ordering::Relaxed));
+        for (name, kind, help, value) in more {
+            text.family(name, kind, help);
+            text.sample(name, "", value);
+        }
+        text.0
+    }
+
+    fn render_counters(&self, text: &mut Text) {
         text.family("countersign_decisions_total", "counter", "Requests judged");
         for ((outcome, code, stage, scheme, bound), count) in self.decisions.snapshot() {
             let labels = format!(
@@ -87,16 +101,6 @@ impl Metrics {
         }
         text.family("countersign_nonces_issued_total", "counter", "Answers that carried a fresh nonce");
         text.sample("countersign_nonces_issued_total", "", self.nonces.load(Ordering::Relaxed));
-        self.render_offsets(&mut text);
-        text.family("countersign_requests_in_flight", "gauge", "Requests under way");
-        text.sample("countersign_requests_in_flight", "", self.in_flight.load(Ordering::Relaxed));
-        text.family("countersign_connections", "gauge", "Open connections of clients");
-        text.sample("countersign_connections", "", self.connections.load(Ordering::Relaxed));
-        for (name, kind, help, value) in more {
-            text.family(name, kind, help);
-            text.sample(name, "", value);
-        }
-        text.0
     }
 
     fn render_offsets(&self, text: &mut Text) {
@@ -114,7 +118,7 @@ impl Metrics {
 }
 
 impl InFlight {
-    fn new(gauge: &Arc<AtomicI64>) -> Self {
+    pub(crate) fn new(gauge: &Arc<AtomicI64>) -> Self {
         gauge.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(gauge))
     }

@@ -184,7 +184,7 @@ impl Faults {
             Some(url) if url.contains("://") => IssuerConfig::with_key_set_url(&entry.issuer, url),
             Some(file) => IssuerConfig::with_key_set_file(&entry.issuer, &directory.join(file)),
         };
-        let mut issuer = match found {
+        let issuer = match found {
             Ok(issuer) => issuer,
             Err(fault) => {
                 let name = if matches!(fault, IssuerConfigError::Issuer { .. }) { "issuer" } else { "jwks" };
@@ -192,16 +192,12 @@ impl Faults {
                 return None;
             }
         };
-        for audience in &entry.audiences {
-            issuer = issuer.with_audience(audience);
-        }
-        if let Some(typ) = &entry.typ {
-            issuer = issuer.with_typ(typ);
-        }
-        match entry.algs.as_deref().map(names::algorithms) {
-            None => Some(issuer),
-            Some(Ok(algorithms)) => Some(issuer.with_algorithms(algorithms)),
-            Some(Err(problem)) => {
+        let issuer = entry.audiences.iter().fold(issuer, IssuerConfig::with_audience);
+        let issuer = entry.typ.iter().fold(issuer, |issuer, typ| issuer.with_typ(typ));
+        match entry.algs.as_deref().map(names::algorithms).transpose() {
+            Ok(None) => Some(issuer),
+            Ok(Some(algorithms)) => Some(issuer.with_algorithms(algorithms)),
+            Err(problem) => {
                 self.0.push(ConfigError { key: key("algs"), problem });
                 None
             }

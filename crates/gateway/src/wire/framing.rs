@@ -98,43 +98,41 @@ impl Framing {
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            let taken = match &mut self.state {
-                State::Blind | State::TooLong => return Ok(()),
-                State::Sized(left) => {
-                    let taken = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
-                    *left -= taken as u64;
-                    if *left == 0 {
-                        self.next_message();
-                    }
-                    taken
-                }
-                State::Chunked(Chunk::Data(left)) => {
-                    let taken = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
-                    *left -= taken as u64;
-                    if *left == 0 {
-                        self.state = State::Chunked(Chunk::DataEnd);
-                    }
-                    taken
-                }
-                State::Chunked(chunk) => {
-                    let next = chunk.step(rest[0]).map_err(|kind| Fault { at, kind })?;
-                    self.state = next;
-                    1
-                }
-                State::Head(_) | State::Trailers => {
-                    let end = rest.iter().position(|byte| *byte == b'\n');
-                    let taken = end.map_or(rest.len(), |end| end + 1);
-                    let fault = |kind| Fault { at: at + taken - 1, kind };
-                    self.take(&rest[..taken]).map_err(fault)?;
-                    if end.is_some() {
-                        self.end_line().map_err(fault)?;
-                    }
-                    taken
-                }
-            };
-            at += taken;
+            at += self.read_some(rest).map_err(|(within, kind)| Fault { at: at + within, kind })?;
         }
         Ok(())
+    }
+
+    /// Reads at least one byte of `bytes`, up to where the state changes; gives how many, or the place of a fault.
+    fn read_some(&mut self, bytes: &[u8]) -> Result<usize, (usize, FaultKind)> {
+        match &mut self.state {
+            State::Blind | State::TooLong => Ok(bytes.len()),
+            State::Sized(left) => {
+                let taken = skip(left, bytes);
+                if *left == 0 {
+                    self.next_message();
+                }
+                Ok(taken)
+            }
+            State::Chunked(Chunk::Data(left)) => {
+                let taken = skip(left, bytes);
+                if *left == 0 {
+                    self.state = State::Chunked(Chunk::DataEnd);
+                }
+                Ok(taken)
+            }
+            State::Chunked(chunk) => {
+                self.state = chunk.step(bytes[0]).map_err(|kind| (0, kind))?;
+                Ok(1)
+            }
+            State::Head(_) | State::Trailers => {
+                let end = bytes.iter().position(|byte| *byte == b'\n');
+                let taken = end.map_or(bytes.len(), |end| end + 1);
+                let read = self.take(&bytes[..taken]);
+                let read = if end.is_some() { read.and_then(|()| self.end_line()) } else { read };
+                read.map(|()| taken).map_err(|kind| (taken - 1, kind))
+            }
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), FaultKind> {
@@ -191,6 +189,13 @@ impl Framing {
         self.line.clear();
         self.read = 0;
     }
+}
+
+/// Skips what `left` bytes are in `bytes`; gives how many.
+fn skip(left: &mut u64, bytes: &[u8]) -> usize {
+    let taken = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+    *left -= taken as u64;
+    taken
 }
 
 impl Chunk {

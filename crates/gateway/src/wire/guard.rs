@@ -34,7 +34,7 @@ pub(crate) struct WireGuard<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> 
     /// Read already, not yet given on.
     ahead: Ahead,
     framing: Framing,
-    switch: Switch,
+    notes: Notes,
     limits: WireLimits,
     head_end: Option<Pin<Box<Sleep>>>,
     write_end: Option<Pin<Box<Sleep>>>,
@@ -48,28 +48,40 @@ enum Ahead {
     Poison { given: usize },
 }
 
-/// Tells the guard that the connection changes protocol with the next byte that the client sends.
+/// What guard and server tell each other about one connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Switch(Arc<AtomicBool>);
+pub(crate) struct Notes(Arc<NotesInner>);
 
-impl Switch {
-    pub(crate) fn throw(&self) {
-        self.0.store(true, Ordering::Release);
+#[derive(Debug, Default)]
+struct NotesInner {
+    switched: AtomicBool,
+    ambiguous: AtomicBool,
+}
+
+impl Notes {
+    /// Says that the connection changes protocol with the next byte that the client sends.
+    pub(crate) fn switch(&self) {
+        self.0.switched.store(true, Ordering::Release);
     }
 
-    fn is_thrown(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// True when a message was found that can be read in two ways.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.0.ambiguous.load(Ordering::Relaxed)
+    }
+
+    fn is_switched(&self) -> bool {
+        self.0.switched.load(Ordering::Acquire)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WireGuard<S> {
     /// Guards `stream`, from which `ahead` was read already.
-    pub(crate) fn new(stream: S, ahead: Vec<u8>, switch: Switch, limits: WireLimits, linger: Linger) -> Self {
+    pub(crate) fn new(stream: S, ahead: Vec<u8>, notes: Notes, limits: WireLimits, linger: Linger) -> Self {
         Self {
             stream: Some(stream),
             ahead: Ahead::Bytes { bytes: ahead, given: 0 },
             framing: Framing::new(limits.max_head),
-            switch,
+            notes,
             limits,
             head_end: None,
             write_end: None,
@@ -109,11 +121,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WireGuard<S> {
 
     /// Reads along with what was put into `buffer` behind `start`.
     fn inspect(&mut self, buffer: &mut ReadBuf<'_>, start: usize) {
-        if self.switch.is_thrown() {
+        if self.notes.is_switched() {
             self.framing.go_blind();
         }
         if let Err(fault) = self.framing.read(&buffer.filled()[start..]) {
-            tracing::debug!(kind = ?fault.kind, "a request whose end is ambiguous");
+            tracing::info!(kind = ?fault.kind, "a request that two servers could read differently was refused");
+            self.notes.0.ambiguous.store(true, Ordering::Relaxed);
             buffer.set_filled(start + fault.at);
             self.ahead = Ahead::Poison { given: 0 };
             self.give_ahead(buffer);

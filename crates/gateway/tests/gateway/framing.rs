@@ -33,6 +33,10 @@ async fn a_head_that_can_be_read_in_two_ways_is_refused_and_the_connection_close
         assert_eq!(client.closed().await, "", "{rest:?}");
     }
     assert!(world.decisions.codes().is_empty(), "none of them was judged: {:?}", world.decisions.codes());
+    let mut admin = world.connect_admin().await;
+    admin.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let metrics = admin.read_message().await.body;
+    assert!(metrics.contains("countersign_gateway_errors_total{code=\"ambiguous_framing\"}"), "{metrics}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod carrying;
 mod framing;
+mod http2;
 mod lifecycle;
 mod stages;
 mod streaming;
