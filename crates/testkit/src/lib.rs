@@ -1,7 +1,10 @@
-//! For tests of Countersign, never a dependency of anything that runs: a clock to turn by hand.
+//! For tests of Countersign, never a dependency of anything that runs: a clock to turn by hand, fixed keys, and the
+//! contract suite for replay stores.
 #![forbid(unsafe_code)]
 
 mod clock;
 pub mod corpus;
+pub mod keys;
+pub mod replay_contract;
 
 pub use self::clock::FakeClock;
