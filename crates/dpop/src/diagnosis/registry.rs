@@ -103,6 +103,10 @@ registry! {
         "the proof's algorithm is not accepted",
         "alg is absent, none, symmetric, unknown, or not on the server's list.",
         "Use an algorithm that the server lists in algs of its challenge; ES256 is accepted nearly everywhere.";
+    AlgOtherName = "P03-name", Client, 93, "RFC 9864 §2.2, RFC 8037 §3.1",
+        "the proof's algorithm is accepted by its other name only",
+        "Ed25519 was registered as EdDSA first; client and server know one of the two names each.",
+        "Write the name that the server lists into alg, with the same key; or let the server list both names.";
     KeyUnfit = "P04", Client, 93, "RFC 9449 §4.3 check 6, RFC 7518 §3, §6",
         "the key in the proof is malformed, too weak, or does not fit the algorithm",
         "Curve and alg do not go together, coordinates lack leading zeros, RSA is under 2048 bits, or jwk is absent.",

@@ -64,6 +64,7 @@ pub struct Case<'a> {
     audience: Option<&'a str>,
     response: Option<Response<'a>>,
     field_error: Option<CredentialsError>,
+    moment: Option<Timestamp>,
     algorithms: Algorithms,
     window: Window,
 }
@@ -82,6 +83,7 @@ impl<'a> Case<'a> {
             audience: None,
             response: None,
             field_error: None,
+            moment: None,
             algorithms: Algorithms::all(),
             window: Window::RFC,
         }
@@ -127,6 +129,14 @@ impl<'a> Case<'a> {
         self
     }
 
+    /// With what is wrong with the request's fields, unless a fault is known already. For what
+    /// [`Case::with_request_headers`] cannot see: no credentials at all, or a token in the query or body.
+    #[must_use]
+    pub fn with_field_error(mut self, error: CredentialsError) -> Self {
+        self.field_error = self.field_error.or(Some(error));
+        self
+    }
+
     /// With the method as it was sent.
     #[must_use]
     pub const fn with_method(mut self, method: &'a str) -> Self {
@@ -159,6 +169,13 @@ impl<'a> Case<'a> {
     #[must_use]
     pub const fn with_response(mut self, response: Response<'a>) -> Self {
         self.response = Some(response);
+        self
+    }
+
+    /// Judged for this moment, whatever the clocks of examiner and server say.
+    #[must_use]
+    pub const fn with_moment(mut self, moment: Timestamp) -> Self {
+        self.moment = Some(moment);
         self
     }
 
@@ -199,7 +216,7 @@ impl fmt::Debug for Response<'_> {
 /// Makes every check that can be made on `case`. Findings come most telling first.
 pub fn examine(case: &Case<'_>) -> Examination {
     let server_date = case.response.as_ref().and_then(|response| server_date(response.headers));
-    let clock = ReferenceClock { time: server_date.unwrap_or(case.now), is_servers: server_date.is_some() };
+    let clock = ReferenceClock::of(case, server_date);
     let mut report = Report::default();
     examine_fields(case, &mut report);
     let proof = case.proof.map(|text| examine_proof(case, text, clock, &mut report));
@@ -219,9 +236,41 @@ pub fn examine(case: &Case<'_>) -> Examination {
     report.finish(clock, proof.facts, token, response)
 }
 
-/// The clock that times are judged by: the server's if its answer tells, else the examiner's.
+/// The clock that times are judged by: the moment that was given, else the server's if its answer tells, else the
+/// examiner's.
 #[derive(Clone, Copy)]
 struct ReferenceClock {
     time: Timestamp,
-    is_servers: bool,
+    source: ClockSource,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum ClockSource {
+    Answer,
+    Examiner,
+    Given,
+}
+
+impl ReferenceClock {
+    fn of(case: &Case<'_>, server_date: Option<Timestamp>) -> Self {
+        match (case.moment, server_date) {
+            (Some(time), _) => Self { time, source: ClockSource::Given },
+            (None, Some(time)) => Self { time, source: ClockSource::Answer },
+            (None, None) => Self { time: case.now, source: ClockSource::Examiner },
+        }
+    }
+
+    /// By which clock, in words.
+    const fn remark(self) -> &'static str {
+        match self.source {
+            ClockSource::Answer => "by the Date of the answer",
+            ClockSource::Examiner => "by the examiner's clock: what is looked at later is always old",
+            ClockSource::Given => "by the moment given",
+        }
+    }
+
+    /// False for the examiner's clock, which says when the request is looked at and not when it was sent.
+    fn is_telling(self) -> bool {
+        self.source != ClockSource::Examiner
+    }
 }

@@ -127,9 +127,8 @@ fn examine_header(
     let header = HeaderMembers::read(json).ok()?;
     report.settle(Check::Typ, header.check_typ());
     report.settle(Check::Extensions, header.check_extensions());
-    let algorithm = report
-        .judge(Check::Alg, header.algorithm(&case.algorithms))
-        .or_else(|| header.algorithm(&Algorithms::all()).ok());
+    let algorithm = header.algorithm(&Algorithms::all()).ok();
+    examine_algorithm(case, &header, algorithm, report);
     facts.alg = algorithm.map(Algorithm::name);
     let key =
         report.judge(Check::Key, header.key(algorithm)).or_else(|| header.key(None).ok()).or_else(|| public_half(json));
@@ -140,6 +139,23 @@ fn examine_header(
         _ => report.skip(Check::Signature, "there is no key that fits an algorithm known here"),
     }
     key.map(|key| key.jkt())
+}
+
+fn examine_algorithm(case: &Case<'_>, header: &HeaderMembers<'_>, known: Option<Algorithm>, report: &mut Report) {
+    let Err(error) = header.algorithm(&case.algorithms) else {
+        return report.pass(Check::Alg);
+    };
+    let other_name = match known {
+        Some(Algorithm::EdDsa) => Algorithm::Ed25519,
+        Some(Algorithm::Ed25519) => Algorithm::EdDsa,
+        Some(_) | None => return report.refuse(Check::Alg, error),
+    };
+    if !case.algorithms.contains(other_name) {
+        return report.refuse(Check::Alg, error);
+    }
+    let found = known.map_or("", Algorithm::name);
+    let diagnosis = Diagnosis::new(DiagnosisCode::AlgOtherName).with_expected(other_name.name()).with_found(found);
+    report.fail(Check::Alg, diagnosis);
 }
 
 /// The public members of a key that shows private ones, so that the rest can be judged.
@@ -219,11 +235,10 @@ fn examine_time(case: &Case<'_>, claims: &Claims<'_>, clock: ReferenceClock, rep
     if is_in_milliseconds(claims.iat.floor(), clock.time) {
         let found = format!("{} digits", claims.iat.floor().seconds().to_string().len());
         report.fail(Check::Time, Diagnosis::new(DiagnosisCode::IatMilliseconds).with_found(found));
-    } else if clock.is_servers {
-        report.fail(Check::Time, diagnosis.with_detail("by the Date of the answer"));
+    } else if clock.is_telling() {
+        report.fail(Check::Time, diagnosis.with_detail(clock.remark()));
     } else {
-        let remark = "by the examiner's clock: a proof that is looked at later is always old";
-        report.suspect(Check::Time, diagnosis.with_detail(remark));
+        report.suspect(Check::Time, diagnosis.with_detail(clock.remark()));
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::{Case, Check, CheckOutcome, Examination, Place, Response, examine};
 use crate::ath::Ath;
 use crate::challenge::Scheme;
+use crate::error::CredentialsError;
 use crate::headers::DPOP;
 use crate::jose::{Algorithm, Algorithms, SoftwareKey, encode_base64url};
 use crate::make::{ProofMaker, ProofRequest};
@@ -188,6 +189,44 @@ fn a_list_of_algorithms_narrows_what_is_accepted_and_not_what_is_understood() {
     let examination = examine(&case(&proof).with_algorithms(narrowed));
     assert_eq!(codes(&examination), ["P03"]);
     assert_eq!(examination.outcome(Check::Signature), Some(CheckOutcome::Passed));
+}
+
+#[test]
+fn names_an_algorithm_that_is_accepted_by_its_other_name() {
+    let key = SoftwareKey::generate(Algorithm::EdDsa).expect("a key");
+    let header = format!(r#"{{"typ":"dpop+jwt","alg":"EdDSA","jwk":{}}}"#, key.public_jwk().to_json());
+    let proof = sign(&key, &header, &claims(0, "https://rs.example/a/b", OPAQUE));
+    let judged_by = |list: &[Algorithm]| {
+        let narrowed = Algorithms::all().narrowed_to(list).expect("a list");
+        examine(&case(&proof).with_algorithms(narrowed))
+    };
+    let examination = judged_by(&[Algorithm::Ed25519]);
+    assert_eq!(codes(&examination), ["P03-name"]);
+    let verdict = examination.verdict().expect("a finding");
+    assert_eq!((verdict.expected(), verdict.found()), (Some("Ed25519"), Some("EdDSA")));
+    assert_eq!(codes(&judged_by(&[Algorithm::Es256])), ["P03"]);
+    assert_eq!(codes(&judged_by(&[Algorithm::EdDsa])), [""; 0]);
+}
+
+#[test]
+fn judges_for_the_moment_that_is_given() {
+    let key = key();
+    let proof = sign(&key, &header(&key), &claims(600, "https://rs.example/a/b", OPAQUE));
+    let headers = fields(&[DATE]);
+    let judged_for = |moment| examine(&case(&proof).with_response(answered(401, &headers)).with_moment(moment));
+    assert_eq!(codes(&judged_for(NOW.plus(-600))), [""; 0]);
+    let examination = judged_for(NOW);
+    assert_eq!(codes(&examination), ["P10-old"]);
+    assert_eq!(examination.findings[0].detail(), Some("by the moment given"));
+}
+
+#[test]
+fn takes_a_fault_of_the_fields_that_only_the_reader_can_see() {
+    let judged = |case: &Case<'_>| codes(&examine(case));
+    assert_eq!(judged(&Case::new(NOW).with_field_error(CredentialsError::TokenOutsideHeader)), ["H12"]);
+    let authorization = fields(&[("authorization", "DPoP t")]);
+    let case = Case::new(NOW).with_request_headers(&authorization).with_field_error(CredentialsError::Missing);
+    assert_eq!(judged(&case), ["H01"]);
 }
 
 #[test]

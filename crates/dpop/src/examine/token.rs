@@ -74,11 +74,11 @@ fn examine_time(claims: &Object, clock: ReferenceClock, report: &mut Report) {
         (None, None) if claims.contains_key("exp") => return report.pass(Check::TokenTime),
         (None, None) => return report.skip(Check::TokenTime, "the access token has no exp"),
     };
-    let diagnosis = Rejection::from(error).diagnosis();
-    if clock.is_servers {
-        report.fail(Check::TokenTime, diagnosis.with_detail("by the Date of the answer"));
+    let diagnosis = Rejection::from(error).diagnosis().with_detail(clock.remark());
+    if clock.is_telling() {
+        report.fail(Check::TokenTime, diagnosis);
     } else {
-        report.suspect(Check::TokenTime, diagnosis.with_detail("by the examiner's clock"));
+        report.suspect(Check::TokenTime, diagnosis);
     }
 }
 
