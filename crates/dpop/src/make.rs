@@ -151,12 +151,14 @@ fn sent_htu(url: &str) -> Result<String, HtuError> {
         return Err(HtuError::Character);
     }
     let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host_and_port)| host_and_port);
-    let scheme = scheme.to_ascii_lowercase();
-    let host_and_port = host_and_port.to_ascii_lowercase();
-    let default_port = if scheme == "http" { ":80" } else { ":443" };
+    let default_port = if scheme.eq_ignore_ascii_case("http") { ":80" } else { ":443" };
     let without_port = host_and_port.strip_suffix(default_port).or_else(|| host_and_port.strip_suffix(':'));
-    let host_and_port = without_port.unwrap_or(&host_and_port);
-    let htu = format!("{scheme}://{host_and_port}{}", if path.is_empty() { "/" } else { path });
+    let mut htu = String::with_capacity(url.len() + 1);
+    for part in [scheme, "://", without_port.unwrap_or(host_and_port)] {
+        htu.push_str(part);
+    }
+    htu.make_ascii_lowercase();
+    htu.push_str(if path.is_empty() { "/" } else { path });
     Htu::parse(&htu)?;
     Ok(htu)
 }

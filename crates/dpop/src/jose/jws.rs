@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::memchr_iter;
+
 use crate::jose::base64url::{decode_into, room};
 
 /// One of the three parts of a compact JWS.
@@ -132,11 +134,13 @@ impl fmt::Debug for CompactJws<'_> {
 }
 
 fn three_parts(text: &[u8]) -> Result<[&[u8]; 3], JwsError> {
-    let parts = || text.split(|&byte| byte == b'.');
-    let mut first = parts();
-    match (first.next(), first.next(), first.next(), first.next()) {
-        (Some(header), Some(payload), Some(signature), None) => Ok([header, payload, signature]),
-        _ => Err(JwsError::NotThreeParts { found: parts().count() }),
+    let mut dots = memchr_iter(b'.', text);
+    match (dots.next(), dots.next(), dots.count()) {
+        (Some(first), Some(second), 0) => Ok([&text[..first], &text[first + 1..second], &text[second + 1..]]),
+        (first, second, more) => {
+            let found = 1 + usize::from(first.is_some()) + usize::from(second.is_some()) + more;
+            Err(JwsError::NotThreeParts { found })
+        }
     }
 }
 

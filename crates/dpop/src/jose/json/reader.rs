@@ -216,8 +216,16 @@ impl<'a> Reader<'a> {
     /// Moves to the next quote, back-slash or control character.
     fn skip_plain(&mut self) {
         let rest = &self.text.as_bytes()[self.at..];
-        let length = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-        self.at += length.unwrap_or(rest.len());
+        let (words, tail) = rest.as_chunks::<8>();
+        for (place, word) in words.iter().enumerate() {
+            let ends = string_ends(u64::from_le_bytes(*word));
+            if ends != 0 {
+                self.at += place * 8 + ends.trailing_zeros() as usize / 8;
+                return;
+            }
+        }
+        let end = tail.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+        self.at += words.len() * 8 + end.unwrap_or(tail.len());
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {
@@ -326,6 +334,19 @@ impl<'a> Reader<'a> {
     fn syntax(&self) -> JsonError {
         JsonError::Syntax { offset: self.at }
     }
+}
+
+/// Looks at eight bytes at once. The lowest bit that is set is the top bit of the first byte that is a quote, a
+/// back-slash or a control character; none is set if there is no such byte.
+const fn string_ends(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const TOPS: u64 = ONES * 0x80;
+    // A borrow can only come from a byte that ends the string itself, so nothing below the first end is set by mistake.
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word
+    }
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    (zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64)) | controls) & TOPS
 }
 
 /// Room for the names of an ordinary proof header, its key included.

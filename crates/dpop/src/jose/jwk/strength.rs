@@ -37,15 +37,31 @@ pub(crate) fn rsa_key(n: Vec<u8>, e: Vec<u8>) -> Result<PublicJwk, KeyError> {
 /// The primes of the ROCA generator (CVE-2017-15361) were powers of 65537 modulo many small primes, and so are the
 /// moduli made of them; such a modulus can be factored. A sound one is refused once in 2^27.
 fn has_roca_pattern(n: &[u8]) -> bool {
-    // Those below 167 for which not everything is a power of 65537, most telling first: one is enough for most moduli.
-    const TELLING_PRIMES: [u32; 17] = [97, 37, 79, 11, 61, 73, 127, 151, 13, 17, 19, 53, 71, 103, 107, 109, 157];
-    let is_power = |prime: u32| {
-        let residue = n.iter().fold(0, |residue, &byte| (residue << 8 | u32::from(byte)) % prime);
-        std::iter::successors(Some(1), |power| Some(power * (65_537 % prime) % prime))
-            .take(prime as usize)
-            .any(|power| power == residue)
-    };
-    TELLING_PRIMES.into_iter().all(is_power)
+    // Those below 167 for which not everything is a power of 65537, most telling first: the first line is enough for
+    // all but one modulus in 16,000.
+    has_pattern::<{ 97 * 37 * 79 * 11 * 61 }>(n, &[97, 37, 79, 11, 61])
+        && has_pattern::<{ 73 * 127 * 151 * 13 * 17 }>(n, &[73, 127, 151, 13, 17])
+        && has_pattern::<{ 19 * 53 * 71 * 103 * 107 }>(n, &[19, 53, 71, 103, 107])
+        && has_pattern::<{ 109 * 157 }>(n, &[109, 157])
+}
+
+/// Divides by the product of the primes, which is known to the compiler and below 2^30, and asks the remainder.
+fn has_pattern<const PRODUCT: u64>(n: &[u8], primes: &[u64]) -> bool {
+    let (head, words) = n.as_rchunks::<4>();
+    let head = head.iter().fold(0, |value, &byte| value << 8 | u64::from(byte));
+    let residue = words.iter().fold(head, |value, &word| (value << 32 | u64::from(u32::from_be_bytes(word))) % PRODUCT);
+    primes.iter().all(|&prime| is_power_of_65537(residue % prime, prime))
+}
+
+fn is_power_of_65537(residue: u64, prime: u64) -> bool {
+    let mut power = 1;
+    for _ in 1..prime {
+        if power == residue {
+            return true;
+        }
+        power = power * 65_537 % prime;
+    }
+    false
 }
 
 /// Takes an encoded point (RFC 8032 §5.1.2). With a point of low order a signature fits any message; a point with a

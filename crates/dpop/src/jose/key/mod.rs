@@ -16,9 +16,6 @@ use crate::jose::{Algorithm, PublicJwk, SignError};
 /// Why a private key could not be read. Carries no part of the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeyFormatError {
-    /// The algorithm cannot be used with software keys of this build.
-    #[error("keys for {0} cannot be made here")]
-    AlgorithmNotSupported(Algorithm),
     /// Neither PKCS#8, SEC1 nor a private JWK that can be read.
     #[error("not a private key in PKCS#8, SEC1 or JWK form")]
     NotAKey,
