@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use countersign_dpop::DiagnosisCode;
 use countersign_dpop::jose::Jkt;
 use serde::{Serialize, Serializer};
 
@@ -18,6 +19,9 @@ pub struct Decision {
     pub outcome: DecisionOutcome,
     /// The stable name of the fault; `ok` when there is none.
     pub code: &'static str,
+    /// The identifier of the fault in the registry of diagnoses, which says who has to act and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<DiagnosisCode>,
     /// The OAuth error code that the fault has on the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,

@@ -3,19 +3,19 @@
 
 use std::sync::Arc;
 
-use countersign_dpop::error::{ConfirmationError, CredentialsError, PolicyError, ProofError, TokenError};
+use countersign_dpop::error::{ConfirmationError, CredentialsError, NonceError, PolicyError, ProofError, TokenError};
 use countersign_dpop::headers::{Credentials, read_credentials};
 use countersign_dpop::jose::Jkt;
 use countersign_dpop::replay::{Epoch, QuotaKey};
 use countersign_dpop::time::Timestamp;
 use countersign_dpop::{
-    Ath, CheckedProof, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection, Verifier,
+    Ath, CheckedProof, ErrorCode, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection, Verifier,
 };
 use http::StatusCode;
 
 use crate::access::Access;
 use crate::decision::{Check, Decision, DecisionOutcome, PresentedScheme};
-use crate::refusal::{Refusal, code, status};
+use crate::refusal::Refusal;
 use crate::server::config::structured_date;
 use crate::server::{Inner, RequestFacts, Route};
 use crate::stage::{BearerAllowance, Stage};
@@ -181,10 +181,23 @@ impl Trial<'_> {
         }
         let wanted = match result {
             Err(Rejection::Nonce(_)) => true,
-            Err(rejection) if policy == NoncePolicy::Required && status(rejection) == StatusCode::UNAUTHORIZED => true,
+            Err(rejection)
+                if policy == NoncePolicy::Required && rejection.resource_status() == StatusCode::UNAUTHORIZED =>
+            {
+                true
+            }
             Ok(_) | Err(_) => self.seen.nonce_age == Some(NonceAge::Ageing),
         };
-        wanted.then(|| self.server.verifier.issue_nonce(&self.epoch.id, self.now))
+        wanted.then(|| self.server.verifier.issue_nonce(&self.epoch_for_nonce(result).id, self.now))
+    }
+
+    /// The epoch that the next proof will be judged in. It is asked for again only where the store has said that
+    /// another has begun since, and with a fresh reading of the clock.
+    fn epoch_for_nonce(&self, result: &Result<Access, Rejection>) -> Epoch {
+        match result {
+            Err(Rejection::Nonce(NonceError::EpochDemandsNonce)) => self.server.replay.epoch(self.server.clock.now()),
+            Ok(_) | Err(_) => self.epoch,
+        }
     }
 
     fn sunset(&self, result: &Result<Access, Rejection>) -> Option<BearerSunset> {
@@ -206,8 +219,9 @@ impl Trial<'_> {
             time: self.now.seconds(),
             outcome,
             code: fault.map_or("ok", Rejection::name),
-            error: fault.and_then(code).map(countersign_dpop::ErrorCode::as_str),
-            status: fault.map(|fault| status(fault).as_u16()),
+            diagnosis: fault.map(|fault| fault.diagnosis().code()),
+            error: fault.and_then(Rejection::code).map(ErrorCode::as_str),
+            status: fault.map(|fault| fault.resource_status().as_u16()),
             reason: fault.map(ToString::to_string),
             checks: self.seen.checks.clone(),
             offset: self.seen.offset,

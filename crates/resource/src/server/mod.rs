@@ -5,6 +5,7 @@ mod judge;
 
 use std::sync::Arc;
 
+use countersign_dpop::error::{ConfirmationError, PolicyError};
 use countersign_dpop::replay::ReplayStore;
 use countersign_dpop::time::{Clock, Timestamp};
 use countersign_dpop::{Challenge, NonceKey, NoncePolicy, PublicOrigin, Rejection, Scheme, Verifier};
@@ -14,7 +15,6 @@ pub use self::config::{ResourceConfig, ResourceConfigError, Route};
 use crate::decision::PresentedScheme;
 use crate::issuer::MissingKeys;
 use crate::metadata::{MetadataPlace, ResourceMetadata};
-use crate::refusal::{code, description, status};
 use crate::stage::Stage;
 use crate::verdict::Verdict;
 
@@ -139,7 +139,7 @@ impl Inner {
     /// carries the error.
     fn challenges(&self, rejection: &Rejection, stage: Stage, tried: PresentedScheme) -> Vec<Challenge> {
         let challenged = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
-        if !challenged.contains(&status(rejection)) {
+        if !challenged.contains(&rejection.resource_status()) {
             return Vec::new();
         }
         let bearer_tried = tried == PresentedScheme::Bearer && stage.takes_bearer();
@@ -150,8 +150,7 @@ impl Inner {
             explain(&mut bearer, rejection);
         }
         // A bound token under Bearer is told on both: the way on is DPoP.
-        let bound_as_bearer =
-            matches!(rejection, Rejection::Confirmation(countersign_dpop::error::ConfirmationError::BoundAsBearer));
+        let bound_as_bearer = matches!(rejection, Rejection::Confirmation(ConfirmationError::BoundAsBearer));
         if !bearer_tried || bound_as_bearer {
             explain(&mut dpop, rejection);
         }
@@ -166,10 +165,10 @@ impl Inner {
 }
 
 fn explain(challenge: &mut Challenge, rejection: &Rejection) {
-    let Some(error) = code(rejection) else { return };
+    let Some(error) = rejection.code() else { return };
     challenge.error = Some(error);
-    challenge.error_description = Some(description(rejection).into_owned());
-    if let Rejection::Policy(countersign_dpop::error::PolicyError::InsufficientScope { required }) = rejection {
+    challenge.error_description = Some(rejection.public_description().to_owned());
+    if let Rejection::Policy(PolicyError::InsufficientScope { required }) = rejection {
         challenge.scope = Some(required.clone());
     }
 }

@@ -38,7 +38,10 @@ async fn the_extractor_knows_who_calls() {
     let answer = ask(&app, signed("/a/b", &token, &world.proof(&token).await)).await;
     assert_eq!(answer, (StatusCode::OK, format!("alice read write {}", world.client.jkt())));
     let refused = ask(&app, Request::get("/a/b").body(Body::empty()).unwrap()).await;
-    assert_eq!(refused, (StatusCode::UNAUTHORIZED, "{\"error_description\":\"no access token\"}".to_owned()));
+    assert_eq!(
+        refused,
+        (StatusCode::UNAUTHORIZED, "{\"error_description\":\"no access token was presented\"}".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ async fn a_decision_is_one_line_of_these_fields() {
         decision,
         json!({
             "version": 1, "time": world.now(), "outcome": "refused", "code": "proof_malformed",
-            "error": "invalid_dpop_proof", "status": 401, "reason": reason, "checks": ["target", "credentials"],
+            "diagnosis": "P01", "error": "invalid_dpop_proof", "status": 401, "reason": reason, "checks": ["target", "credentials"],
             "stage": "require", "scheme": "dpop",
         })
     );
