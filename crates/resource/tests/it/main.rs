@@ -4,12 +4,16 @@
 mod answers;
 mod carrying;
 mod credentials;
+mod discovery;
+mod fetching;
 mod keys;
 mod layer;
+mod memory;
 mod metadata;
 mod nonce;
 mod replay;
 mod secrets;
 mod stages;
 mod tokens;
+mod web;
 mod world;

@@ -165,3 +165,14 @@ async fn refuses_outright_where_the_memory_does_not_reach_and_nonces_are_off() {
     world.clock.advance(11);
     guarded.get_dpop(&token, &world.proof(&token).await).await.granted();
 }
+
+#[tokio::test]
+async fn hands_out_a_nonce_of_the_epoch_that_began_while_the_request_was_judged() {
+    let world = World::new();
+    let guarded = world.guarded(world.config());
+    let token = world.token().await;
+    let floor = Timestamp::from_seconds(world.now() + 10);
+    *world.store.next_epoch.lock().unwrap() = Some(Epoch { id: EpochId::from_bytes([9; 16]), floor });
+    let nonce = challenged(&guarded.get_dpop(&token, &world.proof(&token).await).await, "nonce_demanded");
+    guarded.get_dpop(&token, &world.proof_with(&token, Some(&nonce)).await).await.granted();
+}

@@ -158,8 +158,12 @@ async fn row_354_keeps_resources_apart_in_one_store() {
     let issuers = Issuers::new(vec![world.issuer()], &fetch).unwrap();
     let config =
         ResourceConfig::new("https://rs.example/b", PublicOrigin::parse("https://rs.example").unwrap(), issuers);
-    let clock: Arc<dyn Clock> = world.clock.clone();
-    let server = ResourceServer::new(config.unwrap(), world.store.clone(), clock, NonceKey::from_bytes(NONCE_KEY));
+    let server = ResourceServer::new(
+        config.unwrap(),
+        world.store.clone(),
+        world.clock.shared(),
+        NonceKey::from_bytes(NONCE_KEY),
+    );
     let other = Guarded(DpopLayer::new(server).layer(Backend));
     let proof = world.proof(&token).await;
     world.guarded(world.config()).get_dpop(&token, &proof).await.granted();

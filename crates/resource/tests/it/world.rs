@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use countersign_resource::{
     Access, Decision, DpopLayer, DpopService, GuardedBody, IssuerConfig, Issuers, Refusal, ResourceConfig,
     ResourceServer,
 };
+use countersign_testkit::FakeClock;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
@@ -26,38 +26,25 @@ pub(crate) const URL: &str = "https://rs.example/a/b";
 pub(crate) const START: i64 = 1_700_000_000;
 pub(crate) const NONCE_KEY: [u8; 32] = [7; 32];
 
-/// A clock that stands still.
-#[derive(Debug)]
-pub(crate) struct FakeClock(AtomicI64);
-
-impl FakeClock {
-    pub(crate) fn at(seconds: i64) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(seconds)))
-    }
-
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for FakeClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
-    }
-}
-
 /// A replay store that forgets nothing and can be told to fail.
 #[derive(Debug)]
 pub(crate) struct TestStore {
     seen: Mutex<HashSet<[u8; 32]>>,
     pub(crate) epoch: Mutex<Epoch>,
     pub(crate) fault: Mutex<Option<ReplayStoreError>>,
+    /// Begins when the next proof is to be recorded.
+    pub(crate) next_epoch: Mutex<Option<Epoch>>,
 }
 
 impl TestStore {
     pub(crate) fn new() -> Arc<Self> {
         let epoch = Epoch { id: EpochId::from_bytes([3; 16]), floor: Timestamp::MIN };
-        Arc::new(Self { seen: Mutex::default(), epoch: Mutex::new(epoch), fault: Mutex::new(None) })
+        Arc::new(Self {
+            seen: Mutex::default(),
+            epoch: Mutex::new(epoch),
+            fault: Mutex::default(),
+            next_epoch: Mutex::default(),
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -74,6 +61,9 @@ impl ReplayStore for TestStore {
         if let Some(fault) = self.fault.lock().unwrap().clone() {
             return Recording::ready(Err(fault));
         }
+        if let Some(next) = self.next_epoch.lock().unwrap().take() {
+            *self.epoch.lock().unwrap() = next;
+        }
         let epoch = *self.epoch.lock().unwrap();
         if epoch.demands_nonce(entry.iat) && entry.nonce_epoch != Some(epoch.id) {
             return Recording::ready(Ok(Recorded::NonceDemanded));
@@ -85,7 +75,7 @@ impl ReplayStore for TestStore {
 
 /// Everything that a test plays with.
 pub(crate) struct World {
-    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) clock: FakeClock,
     pub(crate) store: Arc<TestStore>,
     pub(crate) issuer_key: Arc<SoftwareKey>,
     pub(crate) client: ProofMaker,
@@ -96,7 +86,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let client_key = key();
         Self {
-            clock: FakeClock::at(START),
+            clock: FakeClock::at(Timestamp::from_seconds(START)),
             store: TestStore::new(),
             issuer_key: key(),
             client: ProofMaker::new(client_key.clone()),
@@ -122,7 +112,7 @@ impl World {
     }
 
     pub(crate) fn server(&self, config: ResourceConfig) -> ResourceServer {
-        ResourceServer::new(config, self.store.clone(), self.clock.clone(), NonceKey::from_bytes(NONCE_KEY))
+        ResourceServer::new(config, self.store.clone(), self.clock.shared(), NonceKey::from_bytes(NONCE_KEY))
     }
 
     pub(crate) fn guarded(&self, config: ResourceConfig) -> Guarded {
