@@ -114,3 +114,23 @@ fn narrows_to_what_is_wanted() {
     let signature = key.sign_now(b"message").unwrap();
     assert!(narrow.verify(Algorithm::Es384, key.public_jwk(), b"message", &signature).is_err(), "row 128");
 }
+
+/// The keys of the all-zero seed, whose `kid` is their thumbprint, and what they signed (RFC 9964, appendix A).
+#[cfg(feature = "ml-dsa")]
+#[test]
+fn knows_the_keys_and_signatures_of_rfc_9964() {
+    for (text, algorithm) in [
+        (include_str!("../../../testdata/rfc9964/ml-dsa-44.json"), Algorithm::MlDsa44),
+        (include_str!("../../../testdata/rfc9964/ml-dsa-65.json"), Algorithm::MlDsa65),
+    ] {
+        let example: serde_json::Value = serde_json::from_str(text).unwrap();
+        let key = SoftwareKey::from_text(example["jwk"].to_string().as_bytes(), None).unwrap();
+        assert_eq!(key.algorithm(), algorithm);
+        assert_eq!(key.public_jwk().jkt().to_string(), example["jwk"]["kid"].as_str().unwrap());
+        let mut buffer = JwsBuffer::new();
+        let jws = CompactJws::split(example["jws"].as_str().unwrap().as_bytes(), &mut buffer, 8_192).unwrap();
+        let verify = |message: &[u8]| Algorithms::all().verify(algorithm, key.public_jwk(), message, jws.signature());
+        assert_eq!(verify(jws.signing_input()), Ok(()));
+        assert!(verify(jws.payload()).is_err());
+    }
+}
