@@ -3,6 +3,46 @@
 //!
 //! [`GatewayConfig`] is the configuration as it is written, [`GatewayConfig::resolve`] makes [`Settings`] of it,
 //! [`Gateway::bind`] binds the addresses and [`Gateway::serve`] serves.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use countersign_dpop::time::SystemClock;
+//! use countersign_gateway::{DecisionLines, Gateway, GatewayConfig};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = GatewayConfig {
+//!     public_origin: Some("https://api.example.com".to_owned()),
+//!     upstream: Some("http://127.0.0.1:9000".to_owned()),
+//!     issuer: Some("https://idp.example.com".to_owned()),
+//!     audience: Some("https://api.example.com".to_owned()),
+//!     ..GatewayConfig::default()
+//! };
+//! let settings = config.resolve(Path::new("."))?;
+//! let decisions = Arc::new(DecisionLines::new(std::io::stdout()));
+//! let gateway = Gateway::bind(settings, Arc::new(SystemClock), decisions).await?;
+//! gateway.serve(std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What the upstream sees
+//!
+//! Method, path and query as they were sent; `Host` of its own URL, or of the public origin with `upstream_host`;
+//! `X-Forwarded-For`, `-Proto` and `-Host` set afresh, whatever the client claimed; `Countersign-Subject`, `-Client`,
+//! `-Scope`, `-Jkt` and `-Issuer` as far as the token has them, and none that the client sent, trailers included.
+//! `Authorization` and `DPoP` go no further, except at the stage `observe`, where an upstream that checks proofs
+//! itself finds them as they were; it has to know the public origin for that. Neither `X-Forwarded-*` nor `Forwarded`
+//! has a say in the URL that a proof must be for, also where `x_forwarded = "append"` passes on those of a proxy in
+//! front.
+//!
+//! # What the client sees
+//!
+//! Refusals are the gateway's. What the upstream answers passes as it is, a refusal of its own and `Cache-Control`
+//! included, but for `DPoP-Nonce`, which only the gateway sends. Caches in front of the gateway keep no answer to a
+//! request with `Authorization` unless the upstream says `public` (RFC 9111 §3.5). A cache between gateway and
+//! upstream sees no `Authorization`: the upstream has to send `Vary: Countersign-Subject` or `private` there.
 #![forbid(unsafe_code)]
 
 mod admin;
