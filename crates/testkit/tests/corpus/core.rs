@@ -7,8 +7,9 @@ use countersign_dpop::headers::{Credentials, DPOP, read_credentials};
 use countersign_dpop::jose::{CompactJws, JsonLimits, JwsBuffer, from_strict_json};
 use countersign_dpop::replay::ReplayStore;
 use countersign_dpop::time::Timestamp;
-use countersign_dpop::{Ath, Confirmation, ExpectedRequest, NonceKey, PublicOrigin, Rejection, Verifier};
+use countersign_dpop::{Ath, Confirmation, ExpectedRequest, NonceKey, Rejection, Verifier};
 use countersign_probe::corpus::{Answer, Case, ForgedRequest, NOW, Server, Site, SiteSettings};
+use countersign_testkit::corpus::settings;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
@@ -20,26 +21,26 @@ pub(crate) fn site(case: &Case) -> Box<dyn Site> {
 }
 
 struct CoreSite {
-    settings: SiteSettings,
+    case: SiteSettings,
     store: Arc<dyn ReplayStore>,
     now: Timestamp,
     starts: u8,
 }
 
 impl CoreSite {
-    fn new(settings: SiteSettings) -> Self {
-        let store = setup::store(&settings, setup::an_hour_ago());
+    fn new(case: SiteSettings) -> Self {
+        let store = setup::store(&case, settings::AN_HOUR_AGO);
         let _ = store.epoch(NOW);
-        Self { settings, store, now: NOW, starts: 0 }
+        Self { case, store, now: NOW, starts: 0 }
     }
 
     fn verifier(&self, server: Server) -> Verifier {
         let mut key = setup::NONCE_KEY;
         key[0] ^= self.starts;
         Verifier::new(self.origin(server), NonceKey::from_bytes(key))
-            .with_algorithms(setup::algorithms(&self.settings))
-            .with_window(setup::window(&self.settings))
-            .with_nonce_policy(setup::nonce_policy(&self.settings))
+            .with_algorithms(settings::algorithms(&self.case))
+            .with_window(settings::window(&self.case))
+            .with_nonce_policy(settings::nonce_policy(&self.case))
     }
 
     fn judge(&self, server: Server, request: &ForgedRequest) -> Result<(), Rejection> {
@@ -55,8 +56,7 @@ impl CoreSite {
     }
 
     fn judge_proof(&self, server: Server, request: &ForgedRequest, token: &str, proof: &str) -> Result<(), Rejection> {
-        let origin = PublicOrigin::parse(&self.origin(server)).unwrap();
-        let htu = origin.htu(&request.target).unwrap();
+        let htu = settings::public_origin(&self.case, server).htu(&request.target).unwrap();
         let ath = Ath::of(token);
         let expected = ExpectedRequest { method: &request.method, htu: &htu, ath: Some(&ath) };
         let checked = self.verifier(server).check(proof, &expected, &self.store.epoch(self.now), self.now)?;
@@ -70,7 +70,7 @@ impl CoreSite {
 
 impl Site for CoreSite {
     fn origin(&self, server: Server) -> String {
-        setup::origin(&self.settings, server)
+        settings::origin(&self.case, server)
     }
 
     fn send(&mut self, server: Server, requests: &[ForgedRequest]) -> Vec<Answer> {
@@ -84,7 +84,7 @@ impl Site for CoreSite {
 
     fn restart(&mut self) {
         self.starts += 1;
-        self.store = setup::store(&self.settings, self.now);
+        self.store = setup::store(&self.case, self.now);
     }
 }
 

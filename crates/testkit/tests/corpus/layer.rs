@@ -4,18 +4,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_dpop::jose::{JwkSet, PublicJwk, VerificationKey};
+use countersign_dpop::NonceKey;
 use countersign_dpop::replay::ReplayStore;
-use countersign_dpop::{NonceKey, PublicOrigin};
-use countersign_probe::corpus::{
-    Answer, Case, ForgedRequest, ISSUER, ISSUER_KEY, ISSUER_KID, NOW, Server, Site, SiteSettings,
-};
-use countersign_probe::forge::ForgeKey;
+use countersign_probe::corpus::{Answer, Case, ForgedRequest, ISSUER, NOW, Server, Site, SiteSettings};
 use countersign_resource::fetch::Offline;
 use countersign_resource::{
     Cors, DpopLayer, IssuerConfig, Issuers, Refusal, ResourceConfig, ResourceServer, Route, Stage,
 };
 use countersign_testkit::FakeClock;
+use countersign_testkit::corpus::settings;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
@@ -28,22 +25,22 @@ pub(crate) fn site(case: &Case) -> Box<dyn Site> {
 }
 
 struct LayerSite {
-    settings: SiteSettings,
+    case: SiteSettings,
     clock: FakeClock,
     layers: [DpopLayer; 2],
 }
 
 impl LayerSite {
-    fn new(settings: SiteSettings) -> Self {
+    fn new(case: SiteSettings) -> Self {
         let clock = FakeClock::at(NOW);
-        let layers = layers(&settings, &clock, &setup::store(&settings, setup::an_hour_ago()), setup::NONCE_KEY);
-        Self { settings, clock, layers }
+        let layers = layers(&case, &clock, &setup::store(&case, settings::AN_HOUR_AGO), setup::NONCE_KEY);
+        Self { case, clock, layers }
     }
 }
 
 impl Site for LayerSite {
     fn origin(&self, server: Server) -> String {
-        setup::origin(&self.settings, server)
+        settings::origin(&self.case, server)
     }
 
     fn send(&mut self, server: Server, requests: &[ForgedRequest]) -> Vec<Answer> {
@@ -66,8 +63,8 @@ impl Site for LayerSite {
 
     fn restart(&mut self) {
         use countersign_dpop::time::Clock as _;
-        let store = setup::store(&self.settings, self.clock.now());
-        self.layers = layers(&self.settings, &self.clock, &store, [8; 32]);
+        let store = setup::store(&self.case, self.clock.now());
+        self.layers = layers(&self.case, &self.clock, &store, [8; 32]);
     }
 }
 
@@ -79,42 +76,35 @@ async fn serve(request: Request<Bytes>) -> Result<Response<Bytes>, Infallible> {
     Ok(answer)
 }
 
-fn layers(
-    settings: &SiteSettings,
-    clock: &FakeClock,
-    store: &Arc<dyn ReplayStore>,
-    nonce_key: [u8; 32],
-) -> [DpopLayer; 2] {
+fn layers(case: &SiteSettings, clock: &FakeClock, store: &Arc<dyn ReplayStore>, nonce_key: [u8; 32]) -> [DpopLayer; 2] {
     [Server::First, Server::Second].map(|server| {
-        let origin = setup::origin(settings, server);
-        let public = PublicOrigin::parse(&origin).unwrap();
+        let origin = settings::origin(case, server);
+        let public = settings::public_origin(case, server);
         let config = ResourceConfig::new(&origin, public, issuers())
             .unwrap()
-            .with_algorithms(setup::algorithms(settings))
-            .with_window(setup::window(settings))
-            .with_nonce_policy(setup::nonce_policy(settings))
-            .with_stage(stage(settings));
+            .with_algorithms(settings::algorithms(case))
+            .with_window(settings::window(case))
+            .with_nonce_policy(settings::nonce_policy(case))
+            .with_stage(stage(case));
         let key = NonceKey::from_bytes(nonce_key);
         let layer = DpopLayer::new(ResourceServer::new(config, Arc::clone(store), clock.shared(), key));
-        let layer = match &settings.scope {
-            Some(scope) => layer.with_route(Route::new(stage(settings)).with_scopes([scope.as_str()])),
+        let layer = match &case.scope {
+            Some(scope) => layer.with_route(Route::new(stage(case)).with_scopes([scope.as_str()])),
             None => layer,
         };
-        match &settings.cors {
+        match &case.cors {
             Some(origin) => layer.with_cors(Cors::new([origin]).unwrap()),
             None => layer,
         }
     })
 }
 
-fn stage(settings: &SiteSettings) -> Stage {
-    settings.stage.as_deref().map_or(Stage::Require, |name| name.parse().unwrap())
+fn stage(case: &SiteSettings) -> Stage {
+    case.stage.as_deref().map_or(Stage::Require, |name| name.parse().unwrap())
 }
 
 fn issuers() -> Issuers {
-    let key = PublicJwk::parse(ForgeKey::named(ISSUER_KEY).unwrap().jwk().to_string().as_bytes()).unwrap();
-    let key = VerificationKey { kid: Some(ISSUER_KID.to_owned()), alg: None, key };
-    let issuer = IssuerConfig::with_key_set(ISSUER, JwkSet::from_keys(vec![key])).unwrap();
+    let issuer = IssuerConfig::with_key_set(ISSUER, settings::issuer_keys()).unwrap();
     Issuers::new(vec![issuer], &(Arc::new(Offline) as _)).unwrap()
 }
 

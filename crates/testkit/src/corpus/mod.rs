@@ -1,5 +1,7 @@
 //! Plays the corpus in `vectors/bad-inputs` against a site and prints what came of it, row by row.
 
+pub mod settings;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
