@@ -407,7 +407,9 @@ async fn a_request_that_breaks_off_never_looks_whole_to_the_upstream() {
 #[tokio::test]
 async fn a_client_that_stalls_in_its_body_is_given_up() {
     let upstream = RawUpstream::bind().await;
-    let limits = ForwardLimits { request_body_idle: SHORT, first_byte: SHORT / 5, ..ForwardLimits::default() };
+    // The upstream's time is the shorter one, and must not run while the client has to act.
+    let (idle, first_byte) = (20 * SHORT, 10 * SHORT);
+    let limits = ForwardLimits { request_body_idle: idle, first_byte, ..ForwardLimits::default() };
     let forwarder = with_limits(&upstream, limits);
     let (sender, body) = channel();
     let played = async {
@@ -419,7 +421,7 @@ async fn a_client_that_stalls_in_its_body_is_given_up() {
     let (error, seen) =
         tokio::join!(forwarder.forward(Request::post("/").body(body).unwrap(), Handover::default()), played);
     let error = error.unwrap_err();
-    assert!(matches!(error, ForwardError::RequestBodyIdle { limit } if limit == SHORT), "{error:?}");
+    assert!(matches!(error, ForwardError::RequestBodyIdle { limit } if limit == idle), "{error:?}");
     assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
     assert_eq!(seen, "3\r\none\r\n");
 }

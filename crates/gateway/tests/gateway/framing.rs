@@ -136,14 +136,15 @@ async fn a_head_that_does_not_come_to_its_end_is_given_up() {
 
 #[tokio::test]
 async fn an_idle_connection_is_given_up_but_not_one_that_waits_for_its_answer() {
-    let short = std::time::Duration::from_millis(100);
+    let short = std::time::Duration::from_millis(500);
     let world = World::start_with(|settings| {
         settings.limits.idle = short;
         settings.limits.head = short;
     })
     .await;
+    let request = world.request("GET", "/slow").await;
     let mut client = world.connect().await;
-    client.send(&world.request("GET", "/slow").await).await;
+    client.send(&request).await;
     let mut upstream = world.accept().await;
     upstream.read_message().await;
     // Longer than either limit, which must not run while the upstream is at work.

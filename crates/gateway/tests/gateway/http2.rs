@@ -123,7 +123,7 @@ async fn a_stream_that_is_reset_ends_the_exchange_with_the_upstream_and_no_other
 
 #[tokio::test]
 async fn an_idle_connection_is_given_up() {
-    let world = World::start_with(|settings| settings.limits.idle = Duration::from_millis(100)).await;
+    let world = World::start_with(|settings| settings.limits.idle = Duration::from_millis(500)).await;
     let (mut client, connection) = connect(&world).await;
     let refused = client.send_request(Request::get(ORIGIN).body(empty()).unwrap()).await.unwrap();
     assert_eq!(refused.status(), 401);
