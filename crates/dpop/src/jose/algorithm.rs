@@ -61,6 +61,12 @@ impl Algorithm {
             Self::MlDsa65 => "ML-DSA-65",
         }
     }
+
+    /// True when both names stand for the same signatures: `EdDSA` is only taken with Ed25519 keys (RFC 9864 §2.2).
+    pub fn is_same_as(self, other: Self) -> bool {
+        let name = |algorithm| if algorithm == Self::EdDsa { Self::Ed25519 } else { algorithm };
+        name(self) == name(other)
+    }
 }
 
 impl fmt::Display for Algorithm {

@@ -48,6 +48,7 @@ fn finds_a_repeated_member_among_many() {
 #[test]
 fn bounds_depth_and_members() {
     assert!(read("[[[[[[[[]]]]]]]]").is_ok());
+    assert!(read("[[],[],[],[],[],[],[],[],[],[],{},{},{},{},{},{},{}]").is_ok(), "what is closed counts no more");
     assert_eq!(read("[[[[[[[[[]]]]]]]]]"), Err(JsonError::TooDeep { limit: 8 }));
     assert_eq!(read(&"[".repeat(100_000)), Err(JsonError::TooDeep { limit: 8 }));
     let elements = |count| format!("[{}]", vec!["0"; count].join(","));
@@ -184,6 +185,19 @@ proptest! {
     #[test]
     fn never_panics_on_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Reader::check(&bytes, JsonLimits::PROOF);
+    }
+
+    #[test]
+    fn finds_the_end_of_a_string_wherever_it_stands(text in "[ !#\\[\\]-a~\u{7f}ä€😀]{0,40}", end in 0_u8..0x23, rest in ".{0,20}") {
+        let end = if end == 0x20 || end == 0x21 { b'\\' } else { end };
+        let json = format!("\"{text}{}{rest}", char::from(end));
+        let mut reader = Reader::new(json.as_bytes(), JsonLimits::PROOF).unwrap();
+        match (end, reader.value()) {
+            (b'"', value) => prop_assert_eq!(value, Ok(Value::Text(Cow::Borrowed(text.as_str())))),
+            (b'\\', Ok(Value::Text(read))) => prop_assert!(read.starts_with(&text)),
+            (b'\\', _) => {}
+            (_, value) => prop_assert_eq!(value, Err(JsonError::Syntax { offset: text.len() + 1 })),
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl<'a> JwkMembers<'a> {
             Member::Present(name) => Some(name.parse().map_err(|_| KeyError::AlgMismatch)?),
         };
         let all_fit = named.into_iter().chain(algorithm).all(|algorithm| key.fits(algorithm));
-        let agree = named.zip(algorithm).is_none_or(|(named, wanted)| same_signatures(named, wanted));
+        let agree = named.zip(algorithm).is_none_or(|(named, wanted)| named.is_same_as(wanted));
         if all_fit && agree { Ok(key) } else { Err(KeyError::AlgMismatch) }
     }
 
@@ -146,12 +146,6 @@ impl<'a> JwkMembers<'a> {
             Member::Present(false) => Err(KeyError::AlgMismatch),
         }
     }
-}
-
-/// `EdDSA` and `Ed25519` are two names for one thing once the key is an Ed25519 key (RFC 9864 §2.2).
-fn same_signatures(one: Algorithm, other: Algorithm) -> bool {
-    let name = |algorithm| if algorithm == Algorithm::EdDsa { Algorithm::Ed25519 } else { algorithm };
-    name(one) == name(other)
 }
 
 fn read_key_ops(reader: &mut Reader<'_>) -> Result<Member<bool>, JsonError> {

@@ -114,7 +114,7 @@ impl JwkSet {
     ) -> impl Iterator<Item = &'a VerificationKey> {
         self.keys.iter().filter(move |key| {
             kid.is_none_or(|kid| key.kid.as_deref() == Some(kid))
-                && key.alg.is_none_or(|alg| alg == algorithm)
+                && key.alg.is_none_or(|alg| alg.is_same_as(algorithm))
                 && key.key.fits(algorithm)
         })
     }

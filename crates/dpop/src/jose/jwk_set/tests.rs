@@ -44,6 +44,8 @@ fn finds_candidates_by_kid_type_and_alg() {
     assert_eq!(count(None, Algorithm::Ps256), 1, "the other key is for RS256 only");
     assert_eq!(count(Some("rsa"), Algorithm::Rs256), 1);
     assert_eq!(count(Some("rsa"), Algorithm::EdDsa), 1);
+    let old_name = parse(vec![key(&with(&public(RFC8037_ED25519), "alg", json!("EdDSA")))]).unwrap();
+    assert_eq!(old_name.candidates(None, Algorithm::Ed25519).count(), 1);
     assert_eq!(count(Some("other"), Algorithm::Rs256), 0);
     assert_eq!(count(Some("rsa"), Algorithm::Es256), 0, "a key without kid has no kid");
 }

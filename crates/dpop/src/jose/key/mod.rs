@@ -19,6 +19,12 @@ pub enum KeyFormatError {
     /// Neither PKCS#8, SEC1 nor a private JWK that can be read.
     #[error("not a private key in PKCS#8, SEC1 or JWK form")]
     NotAKey,
+    /// A private key that is encrypted; it has to be decrypted first.
+    #[error("the private key is encrypted; decrypt it first")]
+    Encrypted,
+    /// A private key, by what stands around it, of another type or curve, under 2048 bits, or damaged.
+    #[error("a private key of a kind that is not used here, or a damaged one")]
+    Unusable,
     /// A key that can be read but is not fit: wrong curve, too small, or its parts contradict each other.
     #[error("the key is not fit for {0}")]
     NotFit(Algorithm),
@@ -83,7 +89,7 @@ impl SoftwareKey {
             pem::Form::Sec1 => Secret::from_sec1(&found.der, algorithm),
             pem::Form::Pkcs1 => Secret::from_pkcs1(&found.der, algorithm),
         };
-        let fit = first_fit(read).ok_or(KeyFormatError::NotAKey)?;
+        let fit = first_fit(read).ok_or(KeyFormatError::Unusable)?;
         match algorithm {
             None => Self::from_secret(fit.1, fit.0),
             Some(wanted) => Self::from_secret(read(wanted).ok_or(KeyFormatError::NotFit(wanted))?, wanted),

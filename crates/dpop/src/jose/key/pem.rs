@@ -34,11 +34,17 @@ pub(super) fn read(text: &[u8]) -> Result<Pem, KeyFormatError> {
             "PRIVATE KEY" => Form::Pkcs8,
             "EC PRIVATE KEY" => Form::Sec1,
             "RSA PRIVATE KEY" => Form::Pkcs1,
+            "ENCRYPTED PRIVATE KEY" => return Err(KeyFormatError::Encrypted),
+            _ if label.ends_with("PRIVATE KEY") => return Err(KeyFormatError::Unusable),
             _ => {
                 public |= label.ends_with("PUBLIC KEY") || label == "CERTIFICATE";
                 continue;
             }
         };
+        // OpenSSL's own form before PKCS#8 (RFC 1421 §4.6.1.1).
+        if body.contains("Proc-Type: 4,ENCRYPTED") {
+            return Err(KeyFormatError::Encrypted);
+        }
         let pem = Pem { form, der: decode(body)? };
         if found.replace(pem).is_some() {
             return Err(KeyFormatError::NotAKey);

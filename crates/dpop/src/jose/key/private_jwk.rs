@@ -80,10 +80,11 @@ impl<'a> PrivateMembers<'a> {
             _ => None,
         };
         let named = match self.get("alg") {
-            Some(name) => Some(name.parse().map_err(|_| KeyFormatError::NotAKey)?),
+            Some(name) => Some(name.parse().map_err(|_| KeyFormatError::Unusable)?),
             None => None,
         };
-        let algorithm = wanted.or(named).or(of_type).ok_or(KeyFormatError::NotAKey)?;
+        let nothing = if self.get("kty").is_some() { KeyFormatError::Unusable } else { KeyFormatError::NotAKey };
+        let algorithm = wanted.or(named).or(of_type).ok_or(nothing)?;
         let for_something_else = self.get("use").is_some_and(|intended_use| intended_use != "sig");
         if for_something_else || named.is_some_and(|named| named != algorithm) {
             return Err(KeyFormatError::NotFit(algorithm));

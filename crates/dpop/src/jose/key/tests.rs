@@ -123,7 +123,7 @@ fn refuses_keys_that_contradict_themselves_or_are_too_weak() {
         assert_eq!(refusal(&with(jwk, name, None)), KeyFormatError::NotFit(algorithm), "{name}");
     }
     assert_eq!(refusal(&with(RFC7515_P256, "use", json!("enc"))), KeyFormatError::NotFit(Algorithm::Es256));
-    assert_eq!(refusal(RSA_1024), KeyFormatError::NotAKey);
+    assert_eq!(refusal(RSA_1024), KeyFormatError::Unusable);
 }
 
 #[test]
@@ -145,7 +145,6 @@ fn tells_a_public_key() {
 fn refuses_what_is_no_key() {
     let two = format!("{P256_PKCS8}{ED25519_PKCS8}");
     let cut = &P256_PKCS8[..P256_PKCS8.len() / 2];
-    let mislabelled = P256_SEC1.replace("EC PRIVATE", "RSA PRIVATE");
     let long = " ".repeat(SoftwareKey::MAX_LENGTH) + P256_PKCS8;
     let twice = RFC7515_P256.replacen('{', r#"{"d":"AA","#, 1);
     let escaped = RFC7515_P256.replace(r#""d":"j"#, r#""d":"\u006a"#);
@@ -154,25 +153,38 @@ fn refuses_what_is_no_key() {
         "",
         "{",
         "{}",
-        r#"{"kty":"oct","k":"AAAA"}"#,
         "-----BEGIN PRIVATE KEY-----",
-        "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\n!!!!\n-----END PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----",
-        P256_ENCRYPTED,
-        SECP256K1,
         &two,
         cut,
-        &mislabelled,
         &long,
         &twice,
         &escaped,
         &multi_prime,
-        &with(RFC7515_P256, "crv", json!("secp256k1")),
-        &with(RFC7515_P256, "alg", json!("HS256")),
         &with(RFC7515_P256, "d", json!(7)),
     ] {
         assert_eq!(refusal(text), KeyFormatError::NotAKey, "{text}");
+    }
+}
+
+#[test]
+fn tells_private_keys_that_cannot_be_used() {
+    for text in [
+        SECP256K1,
+        &P256_SEC1.replace("EC PRIVATE", "RSA PRIVATE"),
+        "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----",
+        r#"{"kty":"oct","k":"AAAA"}"#,
+        &with(RFC7515_P256, "crv", json!("secp256k1")),
+        &with(RFC7515_P256, "alg", json!("HS256")),
+    ] {
+        assert_eq!(refusal(text), KeyFormatError::Unusable, "{text}");
+    }
+    let old = P256_SEC1.replace("EC PRIVATE KEY-----\nMHc", "EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMHc");
+    assert_ne!(old, P256_SEC1);
+    for text in [P256_ENCRYPTED, &old] {
+        assert_eq!(refusal(text), KeyFormatError::Encrypted, "{text}");
     }
 }
 
