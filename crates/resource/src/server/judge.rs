@@ -11,7 +11,7 @@ use countersign_dpop::time::Timestamp;
 use countersign_dpop::{
     Ath, CheckedProof, ErrorCode, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection, Verifier,
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 
 use crate::access::Access;
 use crate::decision::{Check, Decision, DecisionOutcome, PresentedScheme};
@@ -55,12 +55,8 @@ impl Trial<'_> {
     async fn run(&mut self, request: &RequestFacts<'_>) -> Result<Access, Rejection> {
         let htu = self.origin(request)?.htu(request.path_and_query).map_err(|_| PolicyError::BadTarget)?;
         self.seen.checks.push(Check::Target);
+        self.seen.scheme = presented_scheme(request.headers);
         let credentials = read_credentials(request.headers)?;
-        self.seen.scheme = match credentials {
-            Credentials::None => PresentedScheme::None,
-            Credentials::Dpop { .. } => PresentedScheme::Dpop,
-            Credentials::Bearer { .. } => PresentedScheme::Bearer,
-        };
         if has_token_in_query(request.path_and_query) {
             return Err(CredentialsError::TokenOutsideHeader.into());
         }
@@ -233,6 +229,20 @@ impl Trial<'_> {
             scheme: self.seen.scheme,
             bound: token.map(|token| token.confirmation().is_bound()),
         }
+    }
+}
+
+/// The scheme of the one `Authorization` field, also of one whose token cannot be read: the challenge answers it.
+fn presented_scheme(headers: &HeaderMap) -> PresentedScheme {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else {
+        return PresentedScheme::None;
+    };
+    let scheme = field.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+    match scheme {
+        scheme if scheme.eq_ignore_ascii_case(b"DPoP") => PresentedScheme::Dpop,
+        scheme if scheme.eq_ignore_ascii_case(b"Bearer") => PresentedScheme::Bearer,
+        _ => PresentedScheme::None,
     }
 }
 

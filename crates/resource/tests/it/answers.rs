@@ -55,6 +55,8 @@ async fn tells_the_scheme_that_was_tried_what_went_wrong() {
     assert_eq!((bearer.status.as_u16(), bearer.challenges().len()), (401, 2));
     assert!(!bearer.challenges()[0].contains("error"), "{:?}", bearer.challenges());
     assert!(bearer.challenges()[1].starts_with("Bearer error=\"invalid_token\""), "{:?}", bearer.challenges());
+    let unreadable = guarded.get_bearer("a,b").await;
+    assert!(unreadable.challenges()[1].starts_with("Bearer error=\"invalid_token\""), "{:?}", unreadable.challenges());
     let dpop = guarded.get_dpop("garbage", &world.proof("garbage").await).await;
     assert!(dpop.challenges()[0].starts_with("DPoP error=\"invalid_token\""), "{:?}", dpop.challenges());
     assert!(!dpop.challenges()[1].contains("error"), "{:?}", dpop.challenges());

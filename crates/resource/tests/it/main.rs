@@ -6,6 +6,7 @@ mod carrying;
 mod credentials;
 mod discovery;
 mod fetching;
+mod hostile;
 mod keys;
 mod layer;
 mod memory;
