@@ -44,10 +44,10 @@ pub struct Decision {
     pub route: Option<Arc<str>>,
     /// The client, from a verified token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
+    pub client: Option<Arc<str>>,
     /// The issuer of the verified token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
+    pub issuer: Option<Arc<str>>,
     /// The stage that was applied.
     pub stage: Stage,
     /// The scheme that the token was presented under.

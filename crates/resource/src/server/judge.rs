@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_dpop::error::{ConfirmationError, CredentialsError, NonceError, PolicyError, ProofError, TokenError};
 use countersign_dpop::headers::{Credentials, read_credentials};
 use countersign_dpop::jose::Jkt;
-use countersign_dpop::replay::{Epoch, QuotaKey};
+use countersign_dpop::replay::Epoch;
 use countersign_dpop::time::Timestamp;
 use countersign_dpop::{
     Ath, CheckedProof, ErrorCode, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection, Verifier,
@@ -87,8 +87,7 @@ impl Trial<'_> {
         let bound = checked.confirm(token.confirmation())?;
         self.seen.checks.push(Check::Confirmation);
         self.permit(&token)?;
-        let quota = QuotaKey::new(&[token.issuer(), token.client_id().or(token.subject()).unwrap_or_default()]);
-        let confirmed = bound.record(self.server.replay.as_ref(), Some(quota), self.now).await?;
+        let confirmed = bound.record(self.server.replay.as_ref(), Some(token.quota()), self.now).await?;
         self.seen.checks.push(Check::Replay);
         Ok(Access::by_proof(token, confirmed))
     }
@@ -223,8 +222,8 @@ impl Trial<'_> {
             offset: self.seen.offset,
             jkt: self.seen.jkt,
             route: self.route.label.clone(),
-            client: token.and_then(AccessToken::client_id).map(ToOwned::to_owned),
-            issuer: token.map(|token| token.issuer().to_owned()),
+            client: token.and_then(AccessToken::shared_client_id),
+            issuer: token.map(AccessToken::shared_issuer),
             stage: self.route.stage,
             scheme: self.seen.scheme,
             bound: token.map(|token| token.confirmation().is_bound()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use countersign_dpop::Confirmation;
 use countersign_dpop::error::TokenError;
+use countersign_dpop::replay::QuotaKey;
 use countersign_dpop::time::{NumericDate, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -28,12 +29,13 @@ pub struct AccessToken {
     issuer: Arc<str>,
     audiences: Vec<String>,
     subject: Option<String>,
-    client_id: Option<String>,
+    client_id: Option<Arc<str>>,
     scope: String,
     expires: NumericDate,
     not_before: Option<NumericDate>,
     issued: Option<NumericDate>,
     confirmation: Confirmation,
+    quota: QuotaKey,
     payload: Box<str>,
 }
 
@@ -86,6 +88,19 @@ impl AccessToken {
         serde_json::from_str(&self.payload)
     }
 
+    /// Whose share of the replay store its proofs count against: the client's, else the subject's.
+    pub(crate) const fn quota(&self) -> QuotaKey {
+        self.quota
+    }
+
+    pub(crate) fn shared_issuer(&self) -> Arc<str> {
+        Arc::clone(&self.issuer)
+    }
+
+    pub(crate) fn shared_client_id(&self) -> Option<Arc<str>> {
+        self.client_id.clone()
+    }
+
     /// Reads the claims; every one that is there must have its type.
     pub(crate) fn from_claims(
         issuer: &Arc<str>,
@@ -96,11 +111,15 @@ impl AccessToken {
             None => Confirmation::unbound(),
             Some(cnf) => Confirmation::parse(cnf).map_err(|_| TokenError::BadClaim { claim: "cnf" })?,
         };
+        let subject = text(claims, "sub")?;
+        let client_id = text(claims, "client_id")?.or(text(claims, "azp")?);
+        let party = client_id.as_deref().or(subject.as_deref()).unwrap_or_default();
         Ok(Self {
+            quota: QuotaKey::new(&[issuer, party]),
             issuer: Arc::clone(issuer),
             audiences: strings(claims, "aud")?.ok_or(TokenError::BadClaim { claim: "aud" })?,
-            subject: text(claims, "sub")?,
-            client_id: text(claims, "client_id")?.or(text(claims, "azp")?),
+            subject,
+            client_id: client_id.map(Into::into),
             scope: scope(claims)?,
             expires: date(claims, "exp")?.ok_or(TokenError::BadClaim { claim: "exp" })?,
             not_before: date(claims, "nbf")?,

@@ -138,7 +138,7 @@ impl From<&Decision> for VerdictShown {
         let seconds = decision.time.rem_euclid(86_400);
         Self {
             time: format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60),
-            client: decision.client.clone().unwrap_or_else(|| "-".to_owned()),
+            client: decision.client.as_deref().unwrap_or("-").to_owned(),
             code: decision.error.unwrap_or(decision.code).to_owned(),
             jkt: decision.jkt.map_or_else(|| "-".to_owned(), |jkt| jkt.to_string().chars().take(12).collect()),
             reason: decision.reason.clone().unwrap_or_default(),
