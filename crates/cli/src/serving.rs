@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,6 +33,16 @@ pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()> + Send + 'sta
             std::process::exit(1);
         });
     })
+}
+
+/// Raises the number of files that this process may have open to what it may ask for: a connection takes one, a
+/// forwarded request two. Where that is refused, fewer connections fit and nothing else changes.
+pub(crate) fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(fault) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%fault, "the limit of open files stays as it is");
+    }
 }
 
 /// Prints the line that says where the program can be reached.

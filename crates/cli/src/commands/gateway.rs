@@ -79,6 +79,7 @@ impl GatewayCommand {
         for warning in &settings.warnings {
             render::error_line("warning", warning);
         }
+        serving::raise_file_limit();
         let shutdown = serving::shutdown_signal()?;
         let decisions = Arc::new(DecisionLines::new(std::io::stdout()));
         let gateway = Gateway::bind(settings, Arc::new(SystemClock), decisions).await.map_err(cannot_start)?;
@@ -111,7 +112,7 @@ impl GatewayCommand {
             upstream: self.upstream,
             issuer: self.issuer,
             audience: self.audience,
-            jwks: self.jwks,
+            jwks: self.jwks.map(from_here),
             stage: self.stage,
             nonce: self.nonce,
             window: self.window,
@@ -123,6 +124,14 @@ impl GatewayCommand {
             ..GatewayConfig::default()
         }
     }
+}
+
+/// A file named on the command line counts from here, not from the configuration's directory.
+fn from_here(place: String) -> String {
+    if place.contains("://") {
+        return place;
+    }
+    std::path::absolute(&place).ok().and_then(|path| path.into_os_string().into_string().ok()).unwrap_or(place)
 }
 
 /// Says why a gateway cannot start.

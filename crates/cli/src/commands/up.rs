@@ -52,6 +52,7 @@ impl UpCommand {
     /// Serves until a signal comes.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         logging::start(&self.log, LevelFilter::WARN);
+        serving::raise_file_limit();
         let shutdown = serving::shutdown_signal()?;
         let data = DataDirectory::open(&self.data)?;
         let upstream = match &self.upstream {

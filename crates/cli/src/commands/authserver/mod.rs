@@ -52,6 +52,7 @@ impl AuthServerCommand {
         logging::start(&self.log, LevelFilter::INFO);
         let settings = settings(self.config.as_deref().unwrap_or(Path::new("authserver.toml")))?;
         let listen = self.listen.or(settings.listen()).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8090)));
+        serving::raise_file_limit();
         let shutdown = serving::shutdown_signal()?;
         let server = AuthServer::open(settings, Arc::new(SystemClock)).await.map_err(CommandError::configuration)?;
         let admin = serving::admin(self.admin, server.admin_router()).await?;
