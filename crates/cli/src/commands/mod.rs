@@ -4,6 +4,7 @@ mod authserver;
 mod bench;
 mod call;
 pub(crate) mod demo;
+mod diagnose;
 pub(crate) mod gateway;
 mod key;
 mod up;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Call(call::CallCommand),
     /// Shows the whole chain at work on this machine, then a thief with a stolen token trying every trick
     Demo(demo::DemoCommand),
+    /// Explains why a request with a DPoP proof fails; nothing secret is shown
+    Diagnose(diagnose::DiagnoseCommand),
     /// Guards an API: checks token, proof and binding of every request, and forwards what is right
     Gateway(Box<gateway::GatewayCommand>),
     /// Makes, keeps and shows keys; a private key is never printed
@@ -42,6 +45,7 @@ impl Command {
             Self::Bench(command) => command.run(),
             Self::Call(command) => command.run().await,
             Self::Demo(command) => command.run().await,
+            Self::Diagnose(command) => command.run(),
             Self::Gateway(command) => command.run().await,
             Self::Key(command) => command.run(),
             Self::Up(command) => command.run().await,
