@@ -30,45 +30,49 @@ pub(super) struct Surroundings<'a> {
 
 pub(super) fn forge_request(step: &Step, around: &Surroundings<'_>) -> Result<ForgedRequest, ChangeError> {
     let key = key_of(&step.proof)?.unwrap_or(named("es256")?);
-    let template = Template::new(around.now.seconds(), &key)
-        .with("origin", &around.origin)
-        .with("nonce", around.nonce.unwrap_or_default());
     let change = &step.request;
     let method = change.method.clone().unwrap_or_else(|| "GET".to_owned());
-    let template = template.with("plain_proof", plain_proof(&method, around)?);
+    let template = Template::new(around.now.seconds(), &key)
+        .with("origin", &around.origin)
+        .with("nonce", around.nonce.unwrap_or_default())
+        .with("plain_proof", plain_proof(&method, around)?);
     let token = forge_token(step, around, &key, &template)?;
     let template = template.with("token", &token);
     let target = template.fill(change.target.as_deref().unwrap_or("/a/b"))?;
-    let claims = ProofClaims {
-        jti: &format!("proof-{}", around.index),
-        method: &method,
-        url: &format!("{}{target}", around.origin),
-        iat: around.now,
-        token: Some(&token),
-        nonce: None,
-    };
-    let forge = |jti: &str, changes: &[Change]| {
-        let forge = JwsForge::proof(key.alg(), key.jwk().clone(), &ProofClaims { jti, ..claims });
-        finish(forge, changes, &key, &template)
-    };
-    let proof = forge(claims.jti, &step.proof)?;
-    // Only where it is asked for: some keys sign slowly.
-    let dpop = change.dpop.iter().flatten();
-    let other_proof = match dpop.filter(|value| value.contains("${other_proof}")).count() {
-        0 => String::new(),
-        _ => forge(&format!("other-{}", around.index), &[])?,
-    };
-    let template = template.with("proof", proof).with("other_proof", other_proof);
-    let fields = fields(step, &template)?;
+    let url = format!("{}{target}", around.origin);
+    let claims = ProofClaims { jti: "", method: &method, url: &url, iat: around.now, token: Some(&token), nonce: None };
+    let template = with_proofs(step, around.index, &key, &claims, template)?;
     Ok(ForgedRequest {
-        method,
-        target,
         authority: change.authority.clone().unwrap_or_else(|| authority_of(&around.origin)),
-        fields,
+        fields: fields(step, &template)?,
         body: change.body.clone().unwrap_or_default(),
         trailers: filled(&change.trailers, &template)?,
         http2: change.http2,
+        method,
+        target,
     })
+}
+
+/// Adds the step's proof and, only where it is asked for because some keys sign slowly, a second, right one.
+fn with_proofs<'a>(
+    step: &Step,
+    index: usize,
+    key: &ForgeKey,
+    claims: &ProofClaims<'_>,
+    template: Template<'a>,
+) -> Result<Template<'a>, ChangeError> {
+    let forge = |jti: String, changes: &[Change]| {
+        let forge = JwsForge::proof(key.alg(), key.jwk().clone(), &ProofClaims { jti: &jti, ..*claims });
+        finish(forge, changes, key, &template)
+    };
+    let proof = forge(format!("proof-{index}"), &step.proof)?;
+    let mut dpop = step.request.dpop.iter().flatten();
+    let other_proof = if dpop.any(|value| value.contains("${other_proof}")) {
+        forge(format!("other-{index}"), &[])?
+    } else {
+        String::new()
+    };
+    Ok(template.with("proof", proof).with("other_proof", other_proof))
 }
 
 fn fields(step: &Step, template: &Template<'_>) -> Result<Vec<(String, String)>, ChangeError> {
