@@ -35,6 +35,13 @@ impl Report {
         &self.examination
     }
 
+    /// True when there was neither a proof nor an access token nor an answer, and no finding without them: nothing
+    /// was judged, so nothing is said about the request.
+    pub fn is_empty(&self) -> bool {
+        let Examination { findings, proof, token, response, .. } = &self.examination;
+        findings.is_empty() && proof.is_none() && token.is_none() && response.is_none()
+    }
+
     /// What was taken for granted.
     pub fn notes(&self) -> &[Note] {
         &self.notes

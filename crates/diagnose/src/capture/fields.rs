@@ -13,7 +13,8 @@ pub(super) fn read(text: &str) -> Option<Capture> {
         let (name, value) = split(line)?;
         let mut value = value.to_owned();
         while let Some(more) = lines.next_if(|line| line.starts_with([' ', '\t'])) {
-            value = format!("{value} {}", more.trim());
+            value.push(' ');
+            value.push_str(more.trim());
         }
         if name.starts_with(':') {
             exchange.take_pseudo_field(&name, &value);

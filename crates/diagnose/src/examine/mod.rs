@@ -1,5 +1,8 @@
 //! From a capture to an examination.
 
+#[cfg(test)]
+mod tests;
+
 use countersign_dpop::error::CredentialsError;
 use countersign_dpop::examine::{Case, Place, Response, examine};
 use countersign_dpop::headers::DPOP;

@@ -3,6 +3,9 @@
 //! The examination shows what it knows to be harmless and nothing else. This is the second line: whatever secret the
 //! capture holds is searched for in the evidence and cut out, for instance from a server's own error description.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use countersign_dpop::diagnosis::Diagnosis;
@@ -23,6 +26,8 @@ const GAP: &str = "[removed]";
 const SHORTEST_SECRET: usize = 4;
 /// Of values that are often ordinary words, only longer ones are searched for.
 const SHORTEST_VALUE: usize = 12;
+/// The most proofs that are looked into in one field.
+const MOST_PROOFS: usize = 16;
 /// The most secrets that are searched for.
 const MOST_SECRETS: usize = 1_024;
 
@@ -172,7 +177,7 @@ impl Redactor {
         for (name, value) in fields {
             let value = String::from_utf8_lossy(value.as_bytes());
             match name {
-                name if *name == DPOP => value.split(',').for_each(|proof| self.take_proof(proof)),
+                name if *name == DPOP => value.split(',').take(MOST_PROOFS).for_each(|proof| self.take_proof(proof)),
                 name if *name == DPOP_NONCE => self.take(SecretKind::Nonce, &value),
                 name if *name == AUTHORIZATION => self.take_authorization(&value),
                 name if *name == COOKIE || *name == SET_COOKIE => {
@@ -243,8 +248,10 @@ impl Redactor {
 
     fn take(&mut self, kind: SecretKind, secret: &str) {
         self.count(kind);
-        self.secrets.push(secret.trim().to_owned());
-        self.secrets.retain(is_long);
+        let secret = secret.trim();
+        if secret.len() >= SHORTEST_SECRET {
+            self.secrets.push(secret.to_owned());
+        }
     }
 
     /// The values of a form, a query, cookies, or JSON: whatever stands between separators.
@@ -265,7 +272,7 @@ impl Redactor {
     }
 }
 
-#[expect(clippy::ptr_arg, reason = "the shape that filter and retain want")]
+#[expect(clippy::ptr_arg, reason = "the shape that filter wants")]
 fn is_long(text: &String) -> bool {
     text.len() >= SHORTEST_SECRET
 }
