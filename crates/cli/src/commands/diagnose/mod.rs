@@ -2,6 +2,7 @@
 
 mod show;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,6 +30,9 @@ pub(crate) struct DiagnoseCommand {
     /// File to read; - for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
+    /// Words of a capture that was given as arguments; taken so that they are not repeated in an error
+    #[arg(hide = true)]
+    surplus: Vec<OsString>,
     /// File with the access token; - for standard input. Overrides the token of the capture
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -59,6 +63,10 @@ impl DiagnoseCommand {
     /// Reads, examines, prints.
     pub(crate) fn run(&self) -> Result<ExitCode, CommandError> {
         let report = self.report()?;
+        if report.is_empty() {
+            let message = "the input holds neither a proof nor an access token nor an answer, so nothing can be judged";
+            return Err(CommandError::configuration(message));
+        }
         if self.json {
             render::json(&report)?;
         } else {
@@ -69,6 +77,10 @@ impl DiagnoseCommand {
 
     fn report(&self) -> Result<Report, CommandError> {
         let is_input = |path: &Path| path.as_os_str() == "-";
+        if !self.surplus.is_empty() {
+            return Err(CommandError::configuration("one FILE is read, and the capture is not given as arguments")
+                .with_hint("pipe it in; arguments can be seen by every process"));
+        }
         if is_input(&self.file) && self.token_file.as_deref().is_some_and(is_input) {
             let message = "the capture and the access token cannot both come from standard input";
             return Err(CommandError::configuration(message).with_hint("name a file for one of them"));
@@ -76,9 +88,9 @@ impl DiagnoseCommand {
         if is_input(&self.file) && stdin().is_terminal() {
             render::status("paste the request, then end with Ctrl-D");
         }
-        let text = read_secret(&self.file, "capture")?;
+        let text = read("FILE", &self.file, "capture")?;
         let token = self.token_file.as_deref().map(read_token).transpose()?;
-        let capture = Capture::read(&text).map_err(|fault| self.unreadable(&fault))?;
+        let capture = Capture::read(&text).map_err(|fault| self.unreadable(fault))?;
         Ok(capture.examine(&self.known(token.as_ref())?, SystemClock.now()))
     }
 
@@ -102,15 +114,26 @@ impl DiagnoseCommand {
         narrowed.map(Some).ok_or_else(|| CommandError::configuration("--algs names an algorithm that is unknown here"))
     }
 
-    fn unreadable(&self, fault: &countersign_diagnose::Unreadable) -> CommandError {
+    fn unreadable(&self, fault: countersign_diagnose::Unreadable) -> CommandError {
         let source =
             if self.file.as_os_str() == "-" { "standard input".into() } else { self.file.display().to_string() };
         CommandError::configuration(format!("cannot read {source}: {fault}"))
     }
 }
 
+/// Reads a file or standard input. A name that names no file is not repeated: people give the proof or token itself,
+/// and what is printed is kept.
+fn read(argument: &str, path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    if path.as_os_str() != "-" && std::fs::metadata(path).is_err() {
+        let message = format!("{argument} names no file that can be read");
+        let hint = format!("write the {what} to a file, or pipe it in; arguments can be seen by every process");
+        return Err(CommandError::configuration(message).with_hint(hint));
+    }
+    read_secret(path, what)
+}
+
 fn read_token(path: &Path) -> Result<Zeroizing<String>, CommandError> {
-    let bytes = read_secret(path, "access token")?;
+    let bytes = read("--token-file", path, "access token")?;
     let text = std::str::from_utf8(&bytes).map_err(|_| CommandError::configuration("the access token is not text"))?;
     match text.trim() {
         "" => Err(CommandError::configuration("the file of the access token is empty")),
