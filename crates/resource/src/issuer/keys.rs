@@ -245,3 +245,28 @@ impl State {
 fn apart(one: Timestamp, other: Timestamp) -> i64 {
     one.since(other).saturating_abs()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::Offline;
+
+    #[test]
+    fn a_serial_changes_with_the_keys_and_only_then() {
+        let source = KeySource::Url("https://issuer.example/keys".to_owned());
+        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline));
+        let key = |x| VerificationKey {
+            kid: None,
+            alg: None,
+            key: countersign_dpop::jose::PublicJwk::P256 { x: [x; 32], y: [0; 32] },
+        };
+        let land = |x, now| {
+            let now = Timestamp::from_seconds(now);
+            keys.inner.land(Ok(JwkSet::from_keys(vec![key(x)])), now);
+            keys.inner.lock().younger_than(1, now).map(|snapshot| snapshot.serial())
+        };
+        let first = land(1, 1);
+        assert_eq!(land(1, 2), first);
+        assert_ne!(land(2, 3), first);
+    }
+}

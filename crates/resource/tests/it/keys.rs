@@ -85,6 +85,15 @@ async fn heals_when_an_issuer_that_was_away_comes_back_and_waits_longer_each_tim
     scene.world.clock.advance(MAX_BACKOFF);
     scene.send(&token).await.granted();
     assert_eq!(scene.missing(), None);
+    // The next time it is away, the pauses begin short again.
+    scene.web.set_away(true);
+    scene.web.asked();
+    scene.world.clock.advance(RENEW_KEYS_AFTER);
+    for asked in [1, 1, 0, 1] {
+        scene.send(&token).await.granted();
+        assert_eq!(scene.web.asked().len(), asked);
+        scene.world.clock.advance(1);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign_dpop::jose::{Algorithm, Algorithms, JwkSet, SoftwareKey, VerificationKey};
+use countersign_dpop::jose::{
+    Algorithm, Algorithms, InvalidSignature, JwkSet, PublicJwk, SoftwareKey, VerificationKey, VerifyAlgorithm,
+};
 use countersign_resource::fetch::Offline;
 use countersign_resource::{IssuerConfig, MAX_TOKEN_LENGTH};
 use serde_json::{Value, json};
@@ -251,4 +253,40 @@ async fn gives_the_application_what_the_token_says() {
     assert_eq!(access.expires().seconds(), world.now() + 300);
     assert_eq!(access.claims::<Roles>().unwrap().roles, ["admin"]);
     assert!(access.claims::<Vec<Value>>().is_err());
+}
+
+/// Counts what it verifies.
+#[derive(Debug, Default)]
+struct Counting(std::sync::atomic::AtomicUsize);
+
+impl VerifyAlgorithm for Counting {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Es256
+    }
+
+    fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Algorithms::all().verify(Algorithm::Es256, key, message, signature)
+    }
+}
+
+#[tokio::test]
+async fn verifies_each_token_once_the_forged_ones_too() {
+    let mut world = World::new();
+    let counting = Arc::new(Counting::default());
+    let algorithms = Algorithms::from_implementations(vec![counting.clone()]);
+    let guarded = world.guarded(config_for(vec![world.issuer().with_algorithms(algorithms)], Offline));
+    let verified = || counting.0.swap(0, std::sync::atomic::Ordering::SeqCst);
+    let token = world.token().await;
+    for expected in [1, 0, 0] {
+        assert_eq!((code(&guarded, &world, &token).await, verified()), ("ok", expected));
+    }
+    world.issuer_key = crate::world::key();
+    let forged = world.token().await;
+    for expected in [1, 0, 0] {
+        assert_eq!((code(&guarded, &world, &forged).await, verified()), ("token_bad_signature", expected));
+    }
+    // Neither time nor audience is remembered with the token.
+    world.clock.advance(300);
+    assert_eq!((code(&guarded, &world, &token).await, verified()), ("token_expired", 0));
 }
