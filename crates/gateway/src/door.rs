@@ -9,10 +9,11 @@ use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::time::Timestamp;
 use countersign_forward::{Arrival, Forwarder, Handover};
 use countersign_resource::{Access, Cors, Outcome, RequestFacts, ResourceServer, Stage, Verdict};
+use http::header::CONNECTION;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::{Body, Incoming};
 
 use crate::answer::Trouble;
 use crate::authority::authority;
@@ -46,11 +47,17 @@ impl Door {
     ) -> Response<GatewayBody> {
         let in_flight = self.metrics.request();
         let (head, body) = request.into_parts();
-        let response = match self.open(&head) {
+        let comes_with_body = head.version < Version::HTTP_2 && !body.is_end_stream();
+        let mut response = match self.open(&head) {
             Err(trouble) => self.own_answer(&trouble),
             Ok(Some(response)) => response,
             Ok(None) => self.judge(head, body, peer).await,
         };
+        if comes_with_body && matches!(response.body(), Content::Own(_)) {
+            // The body is not read, so the connection ends here. A client that is not told would send its next
+            // request on it, the one with the nonce for instance, and lose that.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         self.metrics.answer(response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             notes.switch();
