@@ -8,14 +8,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clap::Args;
 use countersign_client::config::ConfigError;
-use countersign_client::{Client, ClientConfig, RequestBody, ResponseBody, Server, Step};
+use countersign_client::{CallError, Client, ClientConfig, NonceError, RequestBody, ResponseBody, Server, Step};
 use countersign_dpop::time::SystemClock;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::BodyExt;
 
 use crate::error::CommandError;
+use crate::input::{self, StandardInput};
+use crate::keys;
 use crate::render::{self, DIM, styled};
-use crate::{input, keys};
 
 /// Calls an API with a bound token and a fresh proof, and prints the answer
 #[derive(Debug, Args)]
@@ -35,8 +36,8 @@ pub(crate) struct CallCommand {
     #[arg(long, short, value_name = "DATA")]
     data: Option<String>,
     /// Header field to send; may be given more than once
-    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", value_parser = field)]
-    headers: Vec<(HeaderName, HeaderValue)>,
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+    headers: Vec<String>,
     /// Print status and header fields before the body
     #[arg(long, short)]
     include: bool,
@@ -51,17 +52,15 @@ impl CallCommand {
     /// Calls, and prints the answer.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         let client = self.client()?;
-        let request = self.request()?;
-        let answer = client.call(request).await.map_err(|fault| {
-            CommandError::internal(format!("no answer: {fault}")).with_hint("-v shows every step up to here")
-        })?;
+        let request = self.request().await?;
+        let answer = client.call(request).await.map_err(no_answer)?;
         let code = if answer.status().as_u16() < 400 { ExitCode::SUCCESS } else { ExitCode::from(1) };
         self.print(answer).await?;
         Ok(code)
     }
 
     fn client(&self) -> Result<Client, CommandError> {
-        let text = input::read_text(&self.config, "the client's configuration")?;
+        let text = input::read_private_text(&self.config, "the client's configuration")?;
         let directory = self.config.parent().unwrap_or(std::path::Path::new("."));
         let config = ClientConfig::parse(&text, directory).map_err(|fault| self.wrong_config(&fault))?;
         let store = keys::sealed_store(&config.keys().directory, self.sealing.passphrase_for_kept_key()?)?;
@@ -73,12 +72,13 @@ impl CallCommand {
         CommandError::configuration(format!("{}: {fault}", self.config.display()))
     }
 
-    fn request(&self) -> Result<Request<RequestBody>, CommandError> {
-        let mut request = Request::new(self.body()?);
+    async fn request(&self) -> Result<Request<RequestBody>, CommandError> {
+        let fields: Vec<_> = self.headers.iter().map(|text| field(text)).collect::<Result<_, _>>()?;
+        let mut request = Request::new(self.body().await?);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.url.clone();
-        for (name, value) in &self.headers {
-            request.headers_mut().append(name, value.clone());
+        for (name, value) in fields {
+            request.headers_mut().append(name, value);
         }
         let json = self.data.as_ref().is_some_and(|data| data.starts_with(['{', '[']));
         if json && !request.headers().contains_key(header::CONTENT_TYPE) {
@@ -87,11 +87,15 @@ impl CallCommand {
         Ok(request)
     }
 
-    fn body(&self) -> Result<RequestBody, CommandError> {
+    async fn body(&self) -> Result<RequestBody, CommandError> {
         let Some(data) = &self.data else { return Ok(RequestBody::empty()) };
         let Some(file) = data.strip_prefix('@') else { return Ok(RequestBody::from(data.clone())) };
         if file == "-" {
-            return Ok(RequestBody::stream(input::standard_input_body()));
+            let unreadable = |fault| CommandError::configuration(format!("cannot read standard input: {fault}"));
+            return Ok(match input::standard_input().await.map_err(unreadable)? {
+                StandardInput::Whole(bytes) => RequestBody::from(bytes),
+                StandardInput::Long(body) => RequestBody::stream(body),
+            });
         }
         RequestBody::file(file.into())
             .map_err(|fault| CommandError::configuration(format!("cannot read {file}: {fault}")))
@@ -134,11 +138,32 @@ fn print_head(head: &http::response::Parts) {
     render::line("");
 }
 
-fn field(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("a header field is written NAME: VALUE")?;
-    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a header field"))?;
-    let value = value.trim().parse().map_err(|_| "the value has a character that no header field can have")?;
+/// Reads a field of `-H`. What is wrong with it is said without its value, which may be a secret.
+fn field(text: &str) -> Result<(HeaderName, HeaderValue), CommandError> {
+    let wrong =
+        |what| CommandError::configuration(format!("-H: {what}")).with_hint("a header field is written 'NAME: VALUE'");
+    let (name, value) = text.split_once(':').ok_or_else(|| wrong("there is no colon in it".to_owned()))?;
+    let name: HeaderName = name.trim().parse().map_err(|_| wrong(format!("{name:?} is no name of a header field")))?;
+    let character = |_| wrong(format!("the value of {name} has a character that no header field can have"));
+    let value = value.trim().parse().map_err(character)?;
     Ok((name, value))
+}
+
+/// Says why there is no answer: what the caller asked for and may not have, or what happened on the way.
+fn no_answer(fault: CallError) -> CommandError {
+    match fault {
+        CallError::CredentialsGiven { field } => {
+            CommandError::configuration(format!("the {field} field is made here and cannot be given"))
+                .with_hint(format!("leave out the -H for {field}"))
+        }
+        CallError::Endpoint(fault) => CommandError::configuration(format!("the URL cannot be called: {fault}"))
+            .with_hint("write it whole, like https://api.example.com/orders"),
+        CallError::Nonce(NonceError::BodyNotRepeatable) => CommandError::internal(
+            "no answer: the server asks for a nonce, and so long a standard input is gone by then",
+        )
+        .with_hint("put the data into a file and use --data @FILE, which can be sent again"),
+        fault => CommandError::internal(format!("no answer: {fault}")).with_hint("-v shows every step up to here"),
+    }
 }
 
 /// Tells a step on stderr.
