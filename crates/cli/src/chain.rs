@@ -163,7 +163,17 @@ pub(crate) async fn gateway(
 
 /// How this program was called, for commands to type next.
 pub(crate) fn program() -> String {
-    std::env::args().next().filter(|name| !name.contains(' ')).unwrap_or_else(|| "countersign".to_owned())
+    std::env::args().next().map_or_else(|| "countersign".to_owned(), |name| quoted(&name))
+}
+
+/// `text` as one word of a shell's command line.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:@%,=".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 fn key_name(name: &str) -> Result<KeyName, CommandError> {

@@ -3,9 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use axum::Router;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::CommandError;
@@ -51,22 +49,6 @@ pub(crate) fn ready(address: SocketAddr, admin: Option<SocketAddr>) {
         Some(admin) => render::status(format_args!("ready http://{address} admin http://{admin}")),
         None => render::status(format_args!("ready http://{address}")),
     }
-}
-
-/// Serves `router` on the admin address, if there is one, for as long as the process lives.
-///
-/// # Errors
-/// When the address cannot be bound.
-pub(crate) async fn admin(listen: Option<SocketAddr>, router: Router) -> Result<Option<SocketAddr>, CommandError> {
-    let Some(listen) = listen else { return Ok(None) };
-    let listener = TcpListener::bind(listen).await.map_err(|fault| cannot_listen(listen, &fault))?;
-    let address = listener.local_addr().map_err(|fault| cannot_listen(listen, &fault))?;
-    tokio::spawn(async move {
-        if let Err(fault) = axum::serve(listener, router).await {
-            tracing::error!(%fault, "the admin address is served no more");
-        }
-    });
-    Ok(Some(address))
 }
 
 /// What to say when an address cannot be bound.

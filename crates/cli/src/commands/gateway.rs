@@ -32,7 +32,7 @@ pub(crate) struct GatewayCommand {
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_PUBLIC_ORIGIN")]
     public_origin: Option<String>,
     /// URL of the API to guard
-    #[arg(long, value_name = "URL", env = "COUNTERSIGN_UPSTREAM")]
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_UPSTREAM", hide_env_values = true)]
     upstream: Option<String>,
     /// Issuer of the access tokens
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_ISSUER")]

@@ -27,7 +27,7 @@ everything in one process."
 )]
 pub(crate) struct UpCommand {
     /// URL of the API to guard [default: a small API of its own]
-    #[arg(long, value_name = "URL", env = "COUNTERSIGN_UPSTREAM")]
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_UPSTREAM", hide_env_values = true)]
     upstream: Option<String>,
     /// Directory for keys, database and client.toml
     #[arg(long, value_name = "DIR", default_value = "countersign-data")]
@@ -91,7 +91,8 @@ fn tell(origin: &str, issuer: &str, upstream: &str, client: &Path, own_upstream:
     render::line(format_args!("{} {upstream}", label("guarded API")));
     render::line(format_args!("{} {}", label("client"), client.display()));
     let path = if own_upstream { "/orders" } else { "/" };
-    let command = format!("{} call --config {} GET {origin}{path}", chain::program(), client.display());
+    let command =
+        format!("{} call --config {} GET {origin}{path}", chain::program(), chain::quoted(&client.to_string_lossy()));
     render::line(format_args!("\ntype in another terminal:\n  {}", styled(NAME, command)));
 }
 

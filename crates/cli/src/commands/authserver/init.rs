@@ -13,6 +13,7 @@ use crate::render;
 
 /// Writes a commented configuration to start from; an existing file is left as it is
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign authserver init --config authserver.toml")]
 pub(crate) struct InitCommand {
     /// File to write
     #[arg(long, value_name = "FILE", default_value = "authserver.toml")]

@@ -28,7 +28,7 @@ pub(crate) struct AuthServerCommand {
     /// Address to listen on; port 0 picks a free one [default: the file's, else 127.0.0.1:8090]
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Address for /healthz and /readyz [default: none]
+    /// Address for /healthz and /readyz [default: the file's, else none]
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
     admin: Option<SocketAddr>,
     #[command(flatten)]
@@ -52,12 +52,15 @@ impl AuthServerCommand {
         logging::start(&self.log, LevelFilter::INFO);
         let settings = settings(self.config.as_deref().unwrap_or(Path::new("authserver.toml")))?;
         let listen = self.listen.or(settings.listen()).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8090)));
+        let admin = self.admin.or(settings.admin());
         serving::raise_file_limit();
         let shutdown = serving::shutdown_signal()?;
         let server = AuthServer::open(settings, Arc::new(SystemClock)).await.map_err(CommandError::configuration)?;
-        let admin = serving::admin(self.admin, server.admin_router()).await?;
-        let bound = server.bind(listen).await.map_err(|fault| serving::cannot_listen(listen, &fault))?;
-        serving::ready(bound.local_addr(), admin);
+        let mut bound = server.bind(listen).await.map_err(|fault| serving::cannot_listen(listen, &fault))?;
+        if let Some(admin) = admin {
+            bound = bound.with_admin(admin).await.map_err(|fault| serving::cannot_listen(admin, &fault))?;
+        }
+        serving::ready(bound.local_addr(), bound.admin_addr());
         bound.serve(shutdown).await;
         Ok(ExitCode::SUCCESS)
     }

@@ -27,6 +27,7 @@ pub(crate) struct BenchCommand {
 #[derive(Debug, Subcommand)]
 enum What {
     /// The whole check of a request at a resource server, with the access token cached
+    #[command(after_help = "Example:\n  countersign bench check --json")]
     Check {
         /// Print a JSON array
         #[arg(long)]

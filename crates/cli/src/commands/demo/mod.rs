@@ -44,6 +44,7 @@ impl DemoCommand {
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         logging::start(&self.log, LevelFilter::ERROR);
         let shutdown = serving::shutdown_signal()?;
+        let place = if self.once { None } else { Some(page::place(self.port).await?) };
         let mut story = Story::new(!self.json);
         let stage = Stage::set(&mut story).await?;
         stage.honest_client(&mut story).await?;
@@ -53,8 +54,8 @@ impl DemoCommand {
         if self.json {
             render::json(&story.to_json(&rows, right))?;
         }
-        if !self.once {
-            page::serve(self.port, &stage, &rows, shutdown).await?;
+        if let Some(place) = place {
+            page::serve(place, &stage, &rows, shutdown).await?;
         }
         stage.strike().await;
         Ok(if right { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -20,14 +20,18 @@ use crate::error::CommandError;
 use crate::render::{self, NAME, styled};
 use crate::serving;
 
+/// Takes the port of the page; before the story, so that a port in use is not found at its end.
+pub(super) async fn place(port: u16) -> Result<Place, CommandError> {
+    Place::bind(SocketAddr::from(([127, 0, 0, 1], port))).await
+}
+
 /// Serves the page until `shutdown` ends.
 pub(super) async fn serve(
-    port: u16,
+    place: Place,
     stage: &Stage,
     rows: &[AttackRow],
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), CommandError> {
-    let place = Place::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
     let page = Arc::new(Page::new(stage, rows));
     render::line("");
     render::line("everything keeps running; type in another terminal:");
@@ -106,8 +110,7 @@ impl Page {
 
 fn commands(stage: &Stage) -> Vec<CommandToType> {
     let (program, gateway) = (chain::program(), &stage.gateway);
-    let client = stage.data.client_file();
-    let client = client.display();
+    let client = chain::quoted(&stage.data.client_file().to_string_lossy());
     vec![
         CommandToType {
             says: "a call by the honest client, every step shown",

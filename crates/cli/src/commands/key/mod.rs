@@ -31,6 +31,7 @@ pub(crate) struct KeyCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a new key
+    #[command(after_help = "Example:\n  countersign key new laptop")]
     New {
         /// Name of the key
         name: KeyName,
@@ -44,6 +45,7 @@ enum Action {
         json: bool,
     },
     /// Take a private key from PEM (PKCS#8, SEC1) or JWK
+    #[command(after_help = "Example:\n  countersign key import work --from key.pem")]
     Import {
         /// Name of the key
         name: KeyName,
@@ -60,12 +62,14 @@ enum Action {
         json: bool,
     },
     /// List all keys with their class of storage
+    #[command(after_help = "Example:\n  countersign key list")]
     List {
         /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
     /// Show one key's public side
+    #[command(after_help = "Example:\n  countersign key show laptop --json")]
     Show {
         /// Name of the key
         name: KeyName,
@@ -74,6 +78,7 @@ enum Action {
         json: bool,
     },
     /// Print the public key as a JWK
+    #[command(after_help = "Example:\n  countersign key export --public laptop > laptop.jwk")]
     Export {
         /// Name of the key
         name: KeyName,
@@ -82,6 +87,7 @@ enum Action {
         public: bool,
     },
     /// Delete a key for good
+    #[command(after_help = "Example:\n  countersign key delete laptop --yes")]
     Delete {
         /// Name of the key
         name: KeyName,
