@@ -1,0 +1,18 @@
+//! The binary as people start it: real processes on loopback, judged by exit code, stdout, stderr and answers.
+#![expect(clippy::unwrap_used, reason = "what a test relies on")]
+
+mod authserver;
+mod bench;
+mod call;
+mod configuration;
+mod demo;
+mod gateway;
+mod healing;
+mod help;
+mod http;
+mod key;
+mod layers;
+mod process;
+mod secrets;
+mod system;
+mod up;
