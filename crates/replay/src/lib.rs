@@ -1,6 +1,84 @@
-//! Replay stores for DPoP proofs (RFC 9449 §11.1).
+//! Replay stores for DPoP proofs (RFC 9449 §11.1): what makes a captured proof useless.
 //!
-//! [`MemoryReplayStore`] is for exactly one process. It implements [`countersign_dpop::replay::ReplayStore`].
+//! [`MemoryReplayStore`] is for exactly one process. It implements [`ReplayStore`], whose contract the suite
+//! `countersign_testkit::replay_contract` states.
+//!
+//! ```
+//! use countersign_dpop::replay::{Recorded, ReplayEntry, ReplayKey, ReplayStore};
+//! use countersign_dpop::time::{NumericDate, Timestamp, Window};
+//! use countersign_replay::{MemoryReplayConfig, MemoryReplayStore};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = Timestamp::from_seconds(1_700_000_000);
+//! let store = MemoryReplayStore::new(MemoryReplayConfig::default(), now)?;
+//! # let key = ReplayKey::from_bytes([1; 32]);
+//! let iat = NumericDate::from_seconds(now.seconds());
+//! let mut entry = ReplayEntry { key, iat, not_after: Window::RFC.not_after(iat), nonce_epoch: None, quota: None };
+//!
+//! // The process has just started: an earlier one may have accepted this proof.
+//! assert_eq!(store.record(&entry, now).await?, Recorded::NonceDemanded);
+//! entry.nonce_epoch = Some(store.epoch(now).id);
+//! assert_eq!(store.record(&entry, now).await?, Recorded::First);
+//! assert_eq!(store.record(&entry, now).await?, Recorded::Replayed);
+//! # Ok(())
+//! # }
+//! # let mut example = std::pin::pin!(example());
+//! # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+//! # assert!(matches!(std::future::Future::poll(example.as_mut(), &mut context), std::task::Poll::Ready(Ok(()))));
+//! ```
+//!
+//! # Why nothing is accepted twice
+//!
+//! *Within an epoch.* Each shard of the store holds every entry that fell to it and whose last second has not passed by
+//! the highest time seen, and a second more. An entry is taken only if its own last second has not passed by that time
+//! either, so its earlier record, had there been one, would still be there. The clock of the caller does not come into
+//! it: a clock that goes back makes the store refuse more, never less.
+//!
+//! *Across epochs.* Whenever memory may be incomplete (the process starts, the clock went back, the window grew) an
+//! epoch begins with a floor: the highest time ever seen, plus the furthest that a proof may lie ahead. What was
+//! accepted before has an `iat` at or before the floor, and is taken only with a nonce of the new epoch. Nobody had
+//! such a nonce before the epoch began, and every shard judges by the new epoch before the first is given out.
+//!
+//! What this cannot see: a wall clock that restarts *behind* the previous run of the process (or a restart with a
+//! smaller `max_ahead` than the previous run's) leaves proofs from beyond the new floor. Only a nonce that is required
+//! of every proof covers that.
+//!
+//! # What the clock may do
+//!
+//! * Go forward: passed entries are dropped, slot by slot.
+//! * Go back by up to a second: nothing happens; entries are kept a second longer for this.
+//! * Go back further, as seen by [`ReplayStore::epoch`]: a new epoch. Entries are kept where the wheel still reaches
+//!   them. Clients are asked for a nonce until the clock has passed the floor.
+//!
+//! Only `epoch` takes an old reading for a clock that went back. [`ReplayStore::record`] comes later in a request, which
+//! may have waited for an issuer meanwhile; there, an old reading only means that the entry is judged by the highest
+//! time, and answered with [`NonceDemanded`] if its record may have been dropped.
+//!
+//! # Arithmetic
+//!
+//! A key is a SHA-256 hash already. SipHash-1-3 with a secret of the process makes 128 bits of it: 32 choose the shard,
+//! 96 are kept. So nobody outside can make keys that collide or crowd one place, and with *n* live entries an honest
+//! proof is wrongly refused with a probability of at most *n* · 2^-96, less what the shard tells apart: with ten
+//! million entries in 256 shards, 2^-80. A replay is never missed: equal keys have equal hashes.
+//!
+//! An entry takes 12 bytes in a table that is between two thirds and five sixths full, 15 to 18 bytes, and is kept for
+//! up to a slot's width (a seventh of the window's length) longer than its proof lives, which makes it 17 to 20 bytes
+//! for each acceptable proof. Tables grow one at a time by a quarter, so memory has no spikes. What a quota counts takes
+//! 18 KiB for each of up to 16 stripes, however many parties there are.
+//!
+//! # Concurrency
+//!
+//! One lock per shard covers everything that a judgement rests on; a new epoch takes them all. The scenarios that
+//! matter are run under a model checker, with a cfg of their own:
+//!
+//! ```text
+//! RUSTFLAGS='--cfg countersign_model' cargo test -p countersign-replay --lib --target-dir target/model model
+//! ```
+//!
+//! [`ReplayStore`]: countersign_dpop::replay::ReplayStore
+//! [`ReplayStore::epoch`]: countersign_dpop::replay::ReplayStore::epoch
+//! [`ReplayStore::record`]: countersign_dpop::replay::ReplayStore::record
+//! [`NonceDemanded`]: countersign_dpop::replay::Recorded::NonceDemanded
 #![forbid(unsafe_code)]
 
 mod memory;

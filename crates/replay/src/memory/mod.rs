@@ -4,6 +4,8 @@ mod capacity;
 mod config;
 #[cfg(all(test, countersign_model))]
 mod model;
+#[cfg(all(test, not(countersign_model)))]
+mod properties;
 mod quota;
 mod secret;
 mod shard;
@@ -100,12 +102,14 @@ impl MemoryReplayStore {
     /// The store's state, after dropping whatever has passed at the highest time seen.
     pub fn stats(&self) -> MemoryReplayStats {
         self.sweep();
+        let memory: usize = self.shards.iter().map(|shard| lock(shard).memory()).sum();
         let epochs_begun = lock(&self.era).epochs_begun;
         MemoryReplayStats {
             live_entries: self.capacity.live(),
             capacity: self.capacity.limit(),
             quota: self.quotas.quota().into(),
             dropped_entries: self.capacity.dropped(),
+            memory_bytes: memory as u64,
             epochs_begun,
             epoch: self.current_epoch(),
         }

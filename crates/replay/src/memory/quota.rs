@@ -149,3 +149,111 @@ impl Default for Counts {
         Self(vec![0; ROWS * COLUMNS].into_boxed_slice())
     }
 }
+
+#[cfg(all(test, not(countersign_model)))]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const USED_UP: Result<Share, ReplayStoreError> = Err(ReplayStoreError::QuotaExhausted { quota: 3 });
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    /// Spreads numbers evenly, as a hash would.
+    fn party(number: u64) -> Party {
+        Party::from_hash(PartyHash(
+            (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9),
+        ))
+    }
+
+    fn ledger(quota: u32) -> QuotaLedger {
+        QuotaLedger::new(quota, 16, Layout::reaching(70), at(0))
+    }
+
+    #[test]
+    fn a_share_is_used_up_exactly_and_given_back_with_its_slot() {
+        let (ledger, capacity) = (ledger(3), Capacity::new(100));
+        for _ in 0..3 {
+            assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), Ok(Share::Granted));
+        }
+        assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), USED_UP);
+        assert_eq!(ledger.take(party(1), at(70), at(61), &capacity), USED_UP);
+        assert_eq!(capacity.live(), 3);
+        assert_eq!(ledger.take(party(2), at(60), at(0), &capacity), Ok(Share::Granted));
+        assert_eq!(ledger.take(party(1), at(140), at(80), &capacity), Ok(Share::Granted));
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_store_is_not_counted() {
+        let (ledger, capacity) = (ledger(3), Capacity::new(2));
+        for _ in 0..2 {
+            assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), Ok(Share::Granted));
+        }
+        for _ in 0..10 {
+            let full = Err(ReplayStoreError::Full { capacity: 2 });
+            assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), full);
+        }
+        capacity.drop_entries(2);
+        assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), Ok(Share::Granted));
+        assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), USED_UP);
+    }
+
+    #[test]
+    fn what_others_have_seen_pass_takes_no_room() {
+        let (ledger, capacity) = (ledger(3), Capacity::new(100));
+        assert_eq!(ledger.take(party(1), at(260), at(200), &capacity), Ok(Share::Granted));
+        assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), Ok(Share::Past));
+        assert_eq!(capacity.live(), 1);
+    }
+
+    #[test]
+    fn goes_back_and_widens_with_the_store() {
+        let (ledger, capacity) = (ledger(3), Capacity::new(100));
+        assert_eq!(ledger.take(party(1), at(1_010), at(1_000), &capacity), Ok(Share::Granted));
+        ledger.begin(at(990), Layout::reaching(70));
+        assert_eq!(ledger.take(party(1), at(1_000), at(990), &capacity), Ok(Share::Granted));
+        ledger.begin(at(990), Layout::reaching(70).widened(600));
+        assert_eq!(ledger.take(party(1), at(1_500), at(990), &capacity), Ok(Share::Granted));
+        assert_eq!(ledger.take(party(1), at(1_500), at(990), &capacity), USED_UP);
+        ledger.begin(at(0), Layout::reaching(70).widened(600));
+        assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), Ok(Share::Granted));
+    }
+
+    /// A thousand parties with one entry each, and forty that use up their share: nobody is refused wrongly.
+    #[test]
+    fn parties_do_not_use_up_each_others_shares() {
+        let (ledger, capacity) = (ledger(50), Capacity::new(10_000));
+        for heavy in 0..40 {
+            for _ in 0..50 {
+                assert_eq!(ledger.take(party(heavy), at(60), at(0), &capacity), Ok(Share::Granted));
+            }
+        }
+        for modest in 1_000..2_000 {
+            assert_eq!(ledger.take(party(modest), at(60), at(0), &capacity), Ok(Share::Granted));
+        }
+    }
+
+    proptest! {
+        /// Whatever the parties and times, no party has more live entries than its quota.
+        #[test]
+        fn no_quota_is_ever_exceeded(calls in vec((0..6_u64, 0..3_i64, 0..=70_i64), 1..300)) {
+            let (ledger, capacity) = (ledger(3), Capacity::new(1_000));
+            let (mut now, mut live) = (0, BTreeMap::<u64, Vec<i64>>::new());
+            for (number, step, ahead) in calls {
+                now += step;
+                let deadlines = live.entry(number).or_default();
+                deadlines.retain(|deadline| *deadline >= now);
+                if ledger.take(party(number), at(now + ahead), at(now), &capacity) == Ok(Share::Granted) {
+                    deadlines.push(now + ahead);
+                }
+                prop_assert!(deadlines.len() <= 3);
+            }
+        }
+    }
+}

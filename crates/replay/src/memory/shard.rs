@@ -36,17 +36,14 @@ pub(super) struct Shard {
     epoch: Epoch,
     reach: Reach,
     entries: Wheel<TagSet>,
-    /// Emptied sets, kept so that a new slot need not ask for memory.
-    spare: Vec<TagSet>,
+    /// An emptied set, kept so that the next slot need not ask for memory. One is enough: for every slot that begins,
+    /// one passes.
+    spare: Option<TagSet>,
 }
 
 impl Shard {
-    /// The most spare sets: one slot passes while one is begun; the second is for the slot beyond, which proofs
-    /// from clocks that run ahead begin early.
-    const SPARE: usize = 2;
-
     pub(super) fn new(epoch: Epoch, reach: Reach, layout: Layout, time: Timestamp) -> Self {
-        Self { epoch, reach, entries: Wheel::new(layout, time), spare: Vec::with_capacity(Self::SPARE) }
+        Self { epoch, reach, entries: Wheel::new(layout, time), spare: None }
     }
 
     /// Drops what has passed at `time`.
@@ -56,8 +53,8 @@ impl Shard {
             capacity.drop_entries(set.len());
             let mut set = std::mem::take(set);
             set.clear();
-            if set.has_memory() && spare.len() < Self::SPARE {
-                spare.push(set);
+            if set.has_memory() {
+                *spare = Some(set);
             }
         });
     }
@@ -68,8 +65,13 @@ impl Shard {
         self.epoch = epoch;
         self.reach = reach;
         if layout != self.entries.layout() {
-            self.entries.widen(layout, |into, from| capacity.drop_entries(into.absorb(&from)));
+            self.entries.widen(layout, |into, from| capacity.drop_entries(into.absorb(from)));
         }
+    }
+
+    /// Bytes of memory that its entries have taken, spare memory included.
+    pub(super) fn memory(&self) -> usize {
+        self.entries.contents().chain(&self.spare).map(TagSet::memory).sum()
     }
 
     /// Records `entry` under `tag` unless it is there, by the time that the shard was last turned to.
@@ -93,7 +95,7 @@ impl Shard {
             // Its record may have been dropped already. A nonce lets the client try again with a fresh proof.
             return Ok(Recorded::NonceDemanded);
         }
-        if self.entries.contents().any(|set| set.contains(tag)) {
+        if TagSet::any_contains(self.entries.contents(), tag) {
             return Ok(Recorded::Replayed);
         }
         let spare = &mut self.spare;
@@ -101,7 +103,7 @@ impl Shard {
             return Err(beyond_reach());
         };
         if !set.has_memory() {
-            *set = spare.pop().unwrap_or_default();
+            *set = spare.take().unwrap_or_default();
         }
         set.make_room().map_err(|_| out_of_memory())?;
         let share = match party {
