@@ -9,11 +9,10 @@ use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::time::Timestamp;
 use countersign_forward::{Arrival, Forwarder, Handover};
 use countersign_resource::{Access, Cors, Outcome, RequestFacts, ResourceServer, Stage, Verdict};
-use http::header::CONNECTION;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
-use hyper::body::{Body, Incoming};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 
 use crate::answer::Trouble;
 use crate::authority::authority;
@@ -21,6 +20,7 @@ use crate::body::{Content, GatewayBody};
 use crate::decisions::DecisionSink;
 use crate::identity;
 use crate::metrics::Metrics;
+use crate::unread::to_unread;
 use crate::wire::Notes;
 
 /// Everything that requests share.
@@ -47,17 +47,11 @@ impl Door {
     ) -> Response<GatewayBody> {
         let in_flight = self.metrics.request();
         let (head, body) = request.into_parts();
-        let comes_with_body = head.version < Version::HTTP_2 && !body.is_end_stream();
-        let mut response = match self.open(&head) {
-            Err(trouble) => self.own_answer(&trouble),
-            Ok(Some(response)) => response,
+        let response = match self.open(&head) {
+            Err(trouble) => to_unread(&head, body, self.own_answer(&trouble)).await,
+            Ok(Some(response)) => to_unread(&head, body, response).await,
             Ok(None) => self.judge(head, body, peer).await,
         };
-        if comes_with_body && matches!(response.body(), Content::Own(_)) {
-            // The body is not read, so the connection ends here. A client that is not told would send its next
-            // request on it, the one with the nonce for instance, and lose that.
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
         self.metrics.answer(response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             notes.switch();
@@ -105,7 +99,10 @@ impl Door {
         };
         let request = Request::from_parts(head, body);
         let mut response = match &verdict.outcome {
-            Outcome::Refused(refusal) => refusal.to_response().map(Content::Own),
+            Outcome::Refused(refusal) => {
+                let (head, body) = request.into_parts();
+                to_unread(&head, body, refusal.to_response().map(Content::Own)).await
+            }
             Outcome::Granted(access) => {
                 let tunnel_lifetime = Some(lifetime(access, &verdict));
                 let set = identity::fields(access);

@@ -57,6 +57,7 @@ mod gateway;
 mod identity;
 mod listener;
 mod metrics;
+mod unread;
 mod wire;
 
 pub use self::config::{GatewayConfig, Settings};
