@@ -161,6 +161,17 @@ impl House {
 }
 
 /// The rows of the table whose first column is `crate`: the other columns by the first, whose quotes are taken off.
+#[test]
+fn every_place_that_the_pages_name_is_there() {
+    for page in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"] {
+        let text = read(page);
+        let places = text.lines().flat_map(quoted).filter(|place| place.starts_with("crates/"));
+        for place in places {
+            assert!(root().join(&place).exists(), "{page} names {place}, which is not there");
+        }
+    }
+}
+
 fn crate_table(file: &str) -> BTreeMap<String, Vec<String>> {
     let text = read(file);
     let rows = text.lines().skip_while(|line| !line.starts_with("| crate |")).skip(2);
