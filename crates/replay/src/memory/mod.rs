@@ -2,16 +2,19 @@
 
 mod capacity;
 mod config;
-#[cfg(all(test, countersign_model))]
+#[cfg(test)]
+#[cfg(countersign_model)]
 mod model;
-#[cfg(all(test, not(countersign_model)))]
+#[cfg(test)]
+#[cfg(not(countersign_model))]
 mod properties;
 mod quota;
 mod secret;
 mod shard;
 mod sync;
 mod tag_set;
-#[cfg(all(test, not(countersign_model)))]
+#[cfg(test)]
+#[cfg(not(countersign_model))]
 mod tests;
 mod wheel;
 

@@ -150,7 +150,8 @@ impl Default for Counts {
     }
 }
 
-#[cfg(all(test, not(countersign_model)))]
+#[cfg(test)]
+#[cfg(not(countersign_model))]
 mod tests {
     use std::collections::BTreeMap;
 

@@ -160,7 +160,8 @@ fn extend(cells: &mut Vec<Tag>, by: usize) -> Result<(), TryReserveError> {
     Ok(())
 }
 
-#[cfg(all(test, not(countersign_model)))]
+#[cfg(test)]
+#[cfg(not(countersign_model))]
 mod tests {
     use std::collections::BTreeSet;
 

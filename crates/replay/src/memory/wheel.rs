@@ -134,7 +134,8 @@ fn position(number: i64) -> usize {
     usize::try_from(number.rem_euclid(SLOTS)).unwrap_or(0)
 }
 
-#[cfg(all(test, not(countersign_model)))]
+#[cfg(test)]
+#[cfg(not(countersign_model))]
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
