@@ -47,3 +47,39 @@ impl Clock for FakeClock {
         Timestamp::from_seconds(self.seconds.load(Ordering::SeqCst))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn shows_what_it_was_set_to() {
+        let clock = FakeClock::at(at(100));
+        assert_eq!(clock.now(), at(100));
+        assert_eq!(clock.advance(5), at(105));
+        assert_eq!(clock.advance(-50), at(55));
+        clock.set(at(-7));
+        assert_eq!(clock.now(), at(-7));
+    }
+
+    #[test]
+    fn clones_and_servers_see_the_same_time() {
+        let clock = FakeClock::default();
+        let (clone, server) = (clock.clone(), clock.shared());
+        clone.advance(1);
+        assert_eq!(server.now(), at(1_735_689_601));
+        assert_eq!(clock.now(), server.now());
+    }
+
+    #[test]
+    fn stops_at_the_ends_of_time() {
+        let clock = FakeClock::at(Timestamp::MAX);
+        assert_eq!(clock.advance(1), Timestamp::MAX);
+        clock.set(Timestamp::MIN);
+        assert_eq!(clock.advance(-1), Timestamp::MIN);
+    }
+}

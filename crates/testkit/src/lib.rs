@@ -1,5 +1,5 @@
-//! For tests of Countersign, never a dependency of anything that runs: a clock to turn by hand, fixed keys, and the
-//! contract suite for replay stores.
+//! For tests of Countersign, never a dependency of anything that runs: a clock to turn by hand, fixed keys, the corpus of
+//! good and bad input, and the contract suite for replay stores.
 #![forbid(unsafe_code)]
 
 mod clock;
