@@ -261,14 +261,27 @@ fn does_not_take_what_it_could_not_remember_for_long_enough() {
 /// When it is full, what has passed in shards that nobody has come to since makes room.
 #[test]
 fn makes_room_everywhere_before_it_refuses() {
-    let config = MemoryReplayConfig { capacity: 1_000, quota_percent: 100, ..MemoryReplayConfig::default() };
+    let config = MemoryReplayConfig { capacity: 1, quota_percent: 100, ..MemoryReplayConfig::default() };
     let store = MemoryReplayStore::with_shards(config, at(-100), 256).expect("the configuration is good");
-    for number in 0..1_000 {
-        assert_eq!(record(&store, &entry(number, 0), 0), Ok(Recorded::First));
-    }
-    assert_eq!(record(&store, &entry(1_000, 1), 1), Err(ReplayStoreError::Full { capacity: 1_000 }));
-    assert_eq!(record(&store, &entry(1_001, 100), 100), Ok(Recorded::First));
-    assert_eq!(store.stats().live_entries, 1);
+    let shard = |number: u32| store.secret.place(&key(number)).shard % 256;
+    let elsewhere = (1..).find(|number| shard(*number) != shard(0)).expect("there are other shards");
+    assert_eq!(record(&store, &entry(0, 0), 0), Ok(Recorded::First));
+    assert_eq!(record(&store, &entry(elsewhere, 1), 1), Err(ReplayStoreError::Full { capacity: 1 }));
+    assert_eq!(record(&store, &entry(elsewhere, 100), 100), Ok(Recorded::First));
+    let stats = store.stats();
+    assert_eq!((stats.live_entries, stats.dropped_entries), (1, 1));
+}
+
+/// A full store does not go through all shards for everyone who asks.
+#[test]
+fn sweeps_at_most_once_a_second() {
+    let store = store(100);
+    assert!(!store.sweep(), "at the time it began nothing can have passed");
+    store.epoch(at(0));
+    assert!(store.sweep());
+    assert!(!store.sweep());
+    store.epoch(at(1));
+    assert!(store.sweep());
 }
 
 #[test]
