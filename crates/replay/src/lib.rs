@@ -57,14 +57,16 @@
 //! # Arithmetic
 //!
 //! A key is a SHA-256 hash already. SipHash-1-3 with a secret of the process makes 128 bits of it: 32 choose the shard,
-//! 96 are kept. So nobody outside can make keys that collide or crowd one place, and with *n* live entries an honest
-//! proof is wrongly refused with a probability of at most *n* · 2^-96, less what the shard tells apart: with ten
-//! million entries in 256 shards, 2^-80. A replay is never missed: equal keys have equal hashes.
+//! 93 others are kept. So nobody outside can make keys that collide or crowd one place, and with *n* live entries an
+//! honest proof is wrongly refused with a probability of at most *n* · 2^-93, less what the shard tells apart: with ten
+//! million entries in 1,024 shards, 2^-79. A replay is never missed: equal keys have equal hashes.
 //!
-//! An entry takes 12 bytes in a table that is between two thirds and five sixths full, 15 to 18 bytes, and is kept for
-//! up to a slot's width (a seventh of the window's length) longer than its proof lives, which makes it 17 to 20 bytes
-//! for each acceptable proof. Tables grow one at a time by a quarter, so memory has no spikes. What a quota counts takes
-//! 18 KiB for each of up to 16 stripes, however many parties there are.
+//! Each shard has one table, in which an entry takes 12 bytes, with the slot of its last second in the three bits left.
+//! A slot is a seventh of the window's length. When it has passed, one pass over the table drops it whole; until then
+//! nothing looks for old entries. Tables grow by a quarter, one at a time, and shrink when they are hardly used, so
+//! memory has no spikes: at ten million acceptable proofs it is 21 bytes for each (24 as the system counts it), at its
+//! peak too. The example `ten_million` measures it. What the quotas count takes 18 KiB for each of up to 16 stripes,
+//! however many parties there are.
 //!
 //! # Concurrency
 //!

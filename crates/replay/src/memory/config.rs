@@ -6,7 +6,7 @@ use countersign_dpop::time::Window;
 /// How large the store in memory may grow and for which window it remembers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MemoryReplayConfig {
-    /// The most entries held at a time, at least 1. One takes 15 to 20 bytes when there are many.
+    /// The most entries held at a time, at least 1. One takes about 21 bytes when there are many.
     pub capacity: u32,
     /// The verifier's window.
     pub window: Window,
@@ -63,7 +63,7 @@ pub struct MemoryReplayStats {
     pub quota: u64,
     /// Entries dropped since the start because their time had passed.
     pub dropped_entries: u64,
-    /// Bytes of memory that the entries have taken, spare memory included.
+    /// Bytes of memory that the entries have taken.
     pub memory_bytes: u64,
     /// Epochs begun, the first one at the start included.
     pub epochs_begun: u64,

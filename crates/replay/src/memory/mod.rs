@@ -12,7 +12,7 @@ mod quota;
 mod secret;
 mod shard;
 mod sync;
-mod tag_set;
+mod tag_table;
 #[cfg(test)]
 #[cfg(not(countersign_model))]
 mod tests;
@@ -235,5 +235,5 @@ fn is_step_back(now: Timestamp, highest: Timestamp) -> bool {
 
 /// As many shards as keep waiting rare, and each of them large enough to be worth its tables.
 fn shards_for(capacity: u32) -> u32 {
-    (capacity / 4_096).clamp(1, 256).next_power_of_two()
+    (capacity / 4_096).clamp(1, 1_024).next_power_of_two()
 }

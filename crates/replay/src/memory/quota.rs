@@ -12,7 +12,7 @@ use countersign_dpop::time::Timestamp;
 use super::capacity::Capacity;
 use super::secret::PartyHash;
 use super::sync::{Mutex, lock};
-use super::wheel::{Layout, Wheel};
+use super::wheel::{COUNT, Layout, Position, Wheel};
 
 /// The most stripes.
 const STRIPES: u32 = 16;
@@ -52,7 +52,8 @@ pub(super) struct QuotaLedger {
 /// The counts of those parties whose hash falls to this stripe.
 #[derive(Debug)]
 struct Stripe {
-    by_slot: Wheel<Counts>,
+    wheel: Wheel,
+    by_slot: [Counts; COUNT],
     totals: Counts,
 }
 
@@ -61,7 +62,7 @@ struct Counts(Box<[u32]>);
 
 impl QuotaLedger {
     pub(super) fn new(quota: u32, shards: u32, layout: Layout, time: Timestamp) -> Self {
-        let stripe = |_| Mutex::new(Stripe { by_slot: Wheel::new(layout, time), totals: Counts::default() });
+        let stripe = |_| Mutex::new(Stripe::new(layout, time));
         Self { stripes: (0..shards.min(STRIPES)).map(stripe).collect(), quota }
     }
 
@@ -82,18 +83,16 @@ impl QuotaLedger {
         capacity: &Capacity,
     ) -> Result<Share, ReplayStoreError> {
         let mut stripe = lock(&self.stripes[usize::from(party.stripe) % self.stripes.len()]);
-        let time = time.max(stripe.by_slot.time());
+        let time = time.max(stripe.wheel.time());
         stripe.turn_to(time);
         if stripe.count(party) >= self.quota {
             return Err(ReplayStoreError::QuotaExhausted { quota: self.quota.into() });
         }
-        let Stripe { by_slot, totals } = &mut *stripe;
-        let Some(counts) = by_slot.content(deadline) else {
+        let Some(slot) = stripe.wheel.position(deadline) else {
             return Ok(Share::Past);
         };
         capacity.take()?;
-        counts.count_one_more(party);
-        totals.count_one_more(party);
+        stripe.count_one_more(party, slot);
         Ok(Share::Granted)
     }
 
@@ -101,21 +100,46 @@ impl QuotaLedger {
     pub(super) fn begin(&self, time: Timestamp, layout: Layout) {
         for stripe in &*self.stripes {
             let mut stripe = lock(stripe);
-            if layout != stripe.by_slot.layout() {
-                stripe.by_slot.widen(layout, |into, from| into.add(&from));
-            }
+            stripe.widen(layout);
             stripe.turn_to(time);
         }
     }
 }
 
 impl Stripe {
+    fn new(layout: Layout, time: Timestamp) -> Self {
+        Self { wheel: Wheel::new(layout, time), by_slot: Default::default(), totals: Counts::default() }
+    }
+
     fn turn_to(&mut self, time: Timestamp) {
-        let totals = &mut self.totals;
-        self.by_slot.turn_to(time, |counts| {
-            totals.subtract(counts);
+        for passed in self.wheel.turn_to(time).iter() {
+            let counts = &mut self.by_slot[passed.index()];
+            self.totals.subtract(counts);
             counts.0.fill(0);
-        });
+        }
+    }
+
+    fn widen(&mut self, layout: Layout) {
+        if layout == self.wheel.layout() {
+            return;
+        }
+        let moves = self.wheel.widen(layout);
+        let old = std::mem::take(&mut self.by_slot);
+        for (counts, place) in old.iter().zip(moves) {
+            match place {
+                Some(place) => self.by_slot[place.index()].add(counts),
+                None => self.totals.subtract(counts),
+            }
+        }
+    }
+
+    fn count_one_more(&mut self, party: Party, slot: Position) {
+        self.wheel.occupy(slot);
+        for counts in [&mut self.by_slot[slot.index()], &mut self.totals] {
+            for cell in party.cells {
+                counts.0[cell] = counts.0[cell].saturating_add(1);
+            }
+        }
     }
 
     /// How many entries the party has, or more.
@@ -125,12 +149,6 @@ impl Stripe {
 }
 
 impl Counts {
-    fn count_one_more(&mut self, party: Party) {
-        for cell in party.cells {
-            self.0[cell] = self.0[cell].saturating_add(1);
-        }
-    }
-
     fn add(&mut self, other: &Self) {
         for (count, other) in self.0.iter_mut().zip(&other.0) {
             *count = count.saturating_add(*other);

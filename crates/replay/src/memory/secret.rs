@@ -6,7 +6,7 @@ use countersign_dpop::replay::{EpochId, QuotaKey, ReplayKey};
 use siphasher::sip128::SipHasher13;
 
 use super::config::MemoryReplayError;
-use super::tag_set::Tag;
+use super::tag_table::Tag;
 
 /// Drawn once per store, never shown.
 pub(super) struct Secret {
@@ -15,7 +15,7 @@ pub(super) struct Secret {
     epochs: [u8; 32],
 }
 
-/// Where an entry belongs: 32 bits choose the shard, 96 others are remembered.
+/// Where an entry belongs: 32 bits of its hash choose the shard, of the 96 others 93 are kept.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) shard: u32,

@@ -6,7 +6,7 @@ use countersign_dpop::time::{Timestamp, Window};
 
 use super::capacity::Capacity;
 use super::quota::{Party, QuotaLedger, Share};
-use super::tag_set::{Tag, TagSet};
+use super::tag_table::{Tag, TagTable};
 use super::wheel::{GRACE, Layout, Wheel};
 
 /// How far the store remembers: the widest that any of its windows has been.
@@ -35,43 +35,37 @@ impl Reach {
 pub(super) struct Shard {
     epoch: Epoch,
     reach: Reach,
-    entries: Wheel<TagSet>,
-    /// An emptied set, kept so that the next slot need not ask for memory. One is enough: for every slot that begins,
-    /// one passes.
-    spare: Option<TagSet>,
+    wheel: Wheel,
+    entries: TagTable,
 }
 
 impl Shard {
     pub(super) fn new(epoch: Epoch, reach: Reach, layout: Layout, time: Timestamp) -> Self {
-        Self { epoch, reach, entries: Wheel::new(layout, time), spare: None }
+        Self { epoch, reach, wheel: Wheel::new(layout, time), entries: TagTable::default() }
     }
 
-    /// Drops what has passed at `time`.
+    /// Drops what has passed at `time`, or, when time goes back, what is out of reach.
     pub(super) fn turn_to(&mut self, time: Timestamp, capacity: &Capacity) {
-        let spare = &mut self.spare;
-        self.entries.turn_to(time, |set| {
-            capacity.drop_entries(set.len());
-            let mut set = std::mem::take(set);
-            set.clear();
-            if set.has_memory() {
-                *spare = Some(set);
-            }
-        });
-    }
-
-    /// Judges by `epoch` and remembers for `reach` from now on. Entries are kept; where widening the slots finds no
-    /// memory they are dropped, and the floor of the epoch speaks for them.
-    pub(super) fn begin(&mut self, epoch: Epoch, reach: Reach, layout: Layout, capacity: &Capacity) {
-        self.epoch = epoch;
-        self.reach = reach;
-        if layout != self.entries.layout() {
-            self.entries.widen(layout, |into, from| capacity.drop_entries(into.absorb(from)));
+        let passed = self.wheel.turn_to(time);
+        if !passed.is_empty() {
+            let dropped = self.entries.rearrange(|slot| (!passed.contains(slot)).then_some(slot));
+            capacity.drop_entries(dropped);
         }
     }
 
-    /// Bytes of memory that its entries have taken, spare memory included.
+    /// Judges by `epoch` and remembers for `reach` from now on.
+    pub(super) fn begin(&mut self, epoch: Epoch, reach: Reach, layout: Layout, capacity: &Capacity) {
+        self.epoch = epoch;
+        self.reach = reach;
+        if layout != self.wheel.layout() {
+            let moves = self.wheel.widen(layout);
+            capacity.drop_entries(self.entries.rearrange(|slot| moves[slot.index()]));
+        }
+    }
+
+    /// Bytes of memory that its entries have taken.
     pub(super) fn memory(&self) -> usize {
-        self.entries.contents().chain(&self.spare).map(TagSet::memory).sum()
+        self.entries.memory()
     }
 
     /// Records `entry` under `tag` unless it is there, by the time that the shard was last turned to.
@@ -89,31 +83,28 @@ impl Shard {
         if self.epoch.demands_nonce(entry.iat) && entry.nonce_epoch != Some(self.epoch.id) {
             return Ok(Recorded::NonceDemanded);
         }
-        let time = self.entries.time();
+        let time = self.wheel.time();
         let deadline = self.deadline(entry, time)?;
         if deadline < time.plus(-GRACE) {
             // Its record may have been dropped already. A nonce lets the client try again with a fresh proof.
             return Ok(Recorded::NonceDemanded);
         }
-        if TagSet::any_contains(self.entries.contents(), tag) {
+        if self.entries.contains(tag) {
             return Ok(Recorded::Replayed);
         }
-        let spare = &mut self.spare;
-        let Some(set) = self.entries.content(deadline) else {
+        let Some(slot) = self.wheel.position(deadline) else {
             return Err(beyond_reach());
         };
-        if !set.has_memory() {
-            *set = spare.take().unwrap_or_default();
-        }
-        set.make_room().map_err(|_| out_of_memory())?;
+        self.entries.make_room().map_err(|_| out_of_memory())?;
         let share = match party {
             Some(party) => quotas.take(party, deadline, time, capacity)?,
             None => capacity.take().map(|()| Share::Granted)?,
         };
-        match share {
-            Share::Granted => set.insert(tag),
-            Share::Past => return Ok(Recorded::NonceDemanded),
+        if share == Share::Past {
+            return Ok(Recorded::NonceDemanded);
         }
+        self.wheel.occupy(slot);
+        self.entries.insert(tag, slot);
         Ok(Recorded::First)
     }
 

@@ -7,10 +7,10 @@ use countersign_dpop::time::Timestamp;
 /// Seconds that a clock may go back without consequence; entries are kept as much longer.
 pub(super) const GRACE: i64 = 1;
 
-/// Slots of a wheel. More of them drop entries sooner after their time, fewer make a search shorter.
-pub(super) const SLOTS: i64 = COUNT as i64;
+/// Slots of a wheel. More of them would drop entries sooner after their time, fewer would drop them less often.
+pub(super) const COUNT: usize = SLOTS as usize;
 
-const COUNT: u8 = 8;
+const SLOTS: u8 = 8;
 
 /// How wide slots are, in seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +22,7 @@ impl Layout {
     /// The narrowest slots with which a wheel reaches from [`GRACE`] seconds back to `horizon` seconds ahead.
     pub(super) fn reaching(horizon: i64) -> Self {
         // However a stretch of (SLOTS − 1) · width + 1 seconds lies across their borders, it touches at most SLOTS.
-        let borders = SLOTS - 1;
+        let borders = i64::from(SLOTS) - 1;
         Self { width: (horizon.max(0).saturating_add(GRACE + borders - 1) / borders).max(1) }
     }
 
@@ -33,7 +33,7 @@ impl Layout {
         if wanted.width <= self.width {
             return self;
         }
-        let slots = SLOTS;
+        let slots = i64::from(SLOTS);
         Self { width: wanted.width.max((self.width * slots + slots - 2) / (slots - 1)) }
     }
 
@@ -41,8 +41,10 @@ impl Layout {
         time.seconds().div_euclid(self.width)
     }
 
-    fn first_slot(self, time: Timestamp) -> i64 {
-        self.slot(time.plus(-GRACE))
+    /// The slots that a wheel at `time` has.
+    fn reach(self, time: Timestamp) -> RangeInclusive<i64> {
+        let first = self.slot(time.plus(-GRACE));
+        first..=first.saturating_add(i64::from(SLOTS) - 1)
     }
 
     fn last_second(self, slot: i64) -> Timestamp {
@@ -50,25 +52,75 @@ impl Layout {
     }
 }
 
-/// Contents by the slot of their deadline, around a time.
+/// Where a slot lies on the wheel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Position(u8);
+
+impl Position {
+    /// Where the slot `number` lies, forever.
+    pub(super) fn of(number: i64) -> Self {
+        Self(u8::try_from(number.rem_euclid(i64::from(SLOTS))).unwrap_or(0))
+    }
+
+    /// 0 to 7.
+    pub(super) const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// For a list with an element for each position.
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        (0..SLOTS).map(Self)
+    }
+}
+
+/// Some of the positions on a wheel.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Positions(u8);
+
+impl Positions {
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn contains(self, position: Position) -> bool {
+        self.0 & 1 << position.0 != 0
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Position> {
+        Position::all().filter(move |position| self.contains(*position))
+    }
+
+    fn insert(&mut self, position: Position) {
+        self.0 |= 1 << position.0;
+    }
+}
+
+impl FromIterator<Position> for Positions {
+    fn from_iter<Iter: IntoIterator<Item = Position>>(positions: Iter) -> Self {
+        let mut set = Self::default();
+        for position in positions {
+            set.insert(position);
+        }
+        set
+    }
+}
+
+/// Which slots there are around a time, and which of them hold something. What they hold lies elsewhere, by position.
 #[derive(Debug)]
-pub(super) struct Wheel<T> {
+pub(super) struct Wheel {
     layout: Layout,
     time: Timestamp,
-    /// The first slot within reach.
-    first: i64,
-    slots: [Slot<T>; COUNT as usize],
+    reach: RangeInclusive<i64>,
+    occupied: Positions,
 }
 
-#[derive(Debug, Default)]
-struct Slot<T> {
-    number: i64,
-    content: T,
-}
-
-impl<T: Default> Wheel<T> {
+impl Wheel {
     pub(super) fn new(layout: Layout, time: Timestamp) -> Self {
-        Self { layout, time, first: layout.first_slot(time), slots: Default::default() }
+        Self { layout, time, reach: layout.reach(time), occupied: Positions::default() }
     }
 
     /// How wide the slots are.
@@ -81,57 +133,51 @@ impl<T: Default> Wheel<T> {
         self.time
     }
 
-    /// Turns to `time`, forward or back, and empties every slot that is then out of reach.
-    pub(super) fn turn_to(&mut self, time: Timestamp, empty: impl FnMut(&mut T)) {
-        if time != self.time {
-            self.time = time;
-            self.first = self.layout.first_slot(time);
-            self.empty_unreached(empty);
+    /// Turns to `time`, forward or back. Tells which occupied slots are out of reach then: whatever they hold is to be
+    /// dropped at once, for other slots lie at their positions from now on.
+    pub(super) fn turn_to(&mut self, time: Timestamp) -> Positions {
+        if time == self.time {
+            return Positions::default();
         }
+        let reach = self.layout.reach(time);
+        let passed: Positions = self.occupied.iter().filter(|slot| !reach.contains(&self.slot_at(*slot))).collect();
+        self.occupied.0 &= !passed.0;
+        self.time = time;
+        self.reach = reach;
+        passed
     }
 
-    /// The content for `deadline`; `None` when it is out of reach.
-    pub(super) fn content(&mut self, deadline: Timestamp) -> Option<&mut T> {
+    /// The slot for `deadline`; `None` when it is out of reach.
+    pub(super) fn position(&self, deadline: Timestamp) -> Option<Position> {
         let number = self.layout.slot(deadline);
-        if !self.reach().contains(&number) {
-            return None;
-        }
-        let slot = &mut self.slots[position(number)];
-        slot.number = number;
-        Some(&mut slot.content)
+        self.reach.contains(&number).then(|| Position::of(number))
     }
 
-    /// All contents.
-    pub(super) fn contents(&self) -> impl Iterator<Item = &T> + Clone {
-        self.slots.iter().map(|slot| &slot.content)
+    /// Takes note that something is held at `position` now.
+    pub(super) fn occupy(&mut self, position: Position) {
+        self.occupied.insert(position);
     }
 
-    /// Lays the wheel out anew with wider slots: no content ends sooner than before.
-    pub(super) fn widen(&mut self, layout: Layout, mut merge: impl FnMut(&mut T, T)) {
+    /// Lays the wheel out anew with wider slots. Tells where what is held at each position is to be held now, which is
+    /// for as long as before or longer.
+    pub(super) fn widen(&mut self, layout: Layout) -> [Option<Position>; COUNT] {
         let old = std::mem::replace(self, Self::new(layout, self.time));
-        for slot in old.slots {
-            if let Some(content) = self.content(old.layout.last_second(slot.number)) {
-                merge(content, slot.content);
+        let mut moves = [None; COUNT];
+        for position in old.occupied.iter() {
+            let place = self.position(old.layout.last_second(old.slot_at(position)));
+            if let Some(place) = place {
+                self.occupy(place);
             }
+            moves[position.index()] = place;
         }
+        moves
     }
 
-    fn empty_unreached(&mut self, mut empty: impl FnMut(&mut T)) {
-        let reach = self.reach();
-        for slot in &mut self.slots {
-            if !reach.contains(&slot.number) {
-                empty(&mut slot.content);
-            }
-        }
+    /// The one slot within reach that lies at `position`.
+    fn slot_at(&self, position: Position) -> i64 {
+        let first = *self.reach.start();
+        first.saturating_add(i64::from(position.0).wrapping_sub(first).rem_euclid(i64::from(SLOTS)))
     }
-
-    fn reach(&self) -> RangeInclusive<i64> {
-        self.first..=self.first.saturating_add(SLOTS - 1)
-    }
-}
-
-fn position(number: i64) -> usize {
-    usize::try_from(number.rem_euclid(SLOTS)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -146,14 +192,50 @@ mod tests {
         Timestamp::from_seconds(seconds)
     }
 
-    fn put(wheel: &mut Wheel<Vec<i64>>, deadline: i64) -> bool {
-        wheel.content(at(deadline)).map(|content| content.push(deadline)).is_some()
+    /// A wheel with the deadlines that it holds.
+    struct Held {
+        wheel: Wheel,
+        deadlines: [Vec<i64>; COUNT],
     }
 
-    fn held(wheel: &Wheel<Vec<i64>>) -> Vec<i64> {
-        let mut held: Vec<_> = wheel.contents().flatten().copied().collect();
-        held.sort_unstable();
-        held
+    impl Held {
+        fn new(horizon: i64, time: i64) -> Self {
+            Self { wheel: Wheel::new(Layout::reaching(horizon), at(time)), deadlines: Default::default() }
+        }
+
+        fn turn_to(&mut self, time: i64) {
+            for passed in self.wheel.turn_to(at(time)).iter() {
+                assert!(!self.deadlines[passed.index()].is_empty(), "only what holds something is dropped");
+                self.deadlines[passed.index()].clear();
+            }
+            assert_eq!(self.wheel.time(), at(time));
+        }
+
+        fn put(&mut self, deadline: i64) -> bool {
+            let position = self.wheel.position(at(deadline));
+            if let Some(position) = position {
+                self.wheel.occupy(position);
+                self.deadlines[position.index()].push(deadline);
+            }
+            position.is_some()
+        }
+
+        fn widen(&mut self, layout: Layout) {
+            let old = std::mem::take(&mut self.deadlines);
+            for (mut held, place) in old.into_iter().zip(self.wheel.widen(layout)) {
+                assert!(held.is_empty() || place.is_some(), "{held:?} are lost");
+                if let Some(place) = place {
+                    self.deadlines[place.index()].append(&mut held);
+                }
+            }
+            assert_eq!(self.wheel.layout(), layout);
+        }
+
+        fn sorted(&self) -> Vec<i64> {
+            let mut sorted = self.deadlines.concat();
+            sorted.sort_unstable();
+            sorted
+        }
     }
 
     #[test]
@@ -175,25 +257,27 @@ mod tests {
     }
 
     #[test]
-    fn turning_to_the_same_time_touches_nothing() {
-        let mut wheel = Wheel::<Vec<i64>>::new(Layout::reaching(70), at(1_000));
-        assert!(put(&mut wheel, 1_060));
-        wheel.turn_to(at(1_000), |_| panic!("nothing has passed"));
-        assert_eq!(held(&wheel), [1_060]);
-        assert_eq!(wheel.time(), at(1_000));
+    fn positions_are_a_set() {
+        let all: Vec<_> = Position::all().collect();
+        assert_eq!(all.len(), COUNT);
+        assert!(Positions::default().is_empty());
+        let some: Positions = [all[0], all[7], all[3], all[0]].into_iter().collect();
+        assert!(!some.is_empty());
+        assert_eq!(some.iter().map(Position::number).collect::<Vec<_>>(), [0, 3, 7]);
+        assert!(some.contains(all[7]) && !some.contains(all[6]));
     }
 
     #[test]
     fn the_ends_of_time_are_times_like_others() {
         for time in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
-            let mut wheel = Wheel::<Vec<i64>>::new(Layout::reaching(70), at(0));
-            wheel.turn_to(at(time), Vec::clear);
-            assert!(put(&mut wheel, time), "the present is within reach at {time}");
+            let mut held = Held::new(70, 0);
+            held.turn_to(time);
+            assert!(held.put(time), "the present is within reach at {time}");
             for deadline in [i64::MIN, 0, i64::MAX] {
-                wheel.content(at(deadline));
+                held.put(deadline);
             }
-            wheel.turn_to(at(0), Vec::clear);
-            wheel.widen(Layout::reaching(600), |into, mut from| into.append(&mut from));
+            held.turn_to(0);
+            held.wheel.widen(Layout::reaching(600));
         }
     }
 
@@ -205,22 +289,21 @@ mod tests {
             start in -1_000..1_000_i64,
             steps in vec((0..40_i64, 0..=200_i64), 1..60),
         ) {
-            let layout = Layout::reaching(horizon);
-            let mut wheel = Wheel::<Vec<i64>>::new(layout, at(start));
+            let mut held = Held::new(horizon, start);
             let (mut now, mut put_in) = (start, Vec::new());
             for (step, ahead) in steps {
                 now += step;
-                wheel.turn_to(at(now), Vec::clear);
+                held.turn_to(now);
                 let deadline = now - GRACE + ahead.min(horizon + GRACE);
-                prop_assert!(put(&mut wheel, deadline), "{deadline} is within reach at {now}");
+                prop_assert!(held.put(deadline), "{deadline} is within reach at {now}");
                 put_in.push(deadline);
-                let held = held(&wheel);
+                let held_now = held.sorted();
                 for deadline in &put_in {
                     let copies = |list: &[i64]| list.iter().filter(|other| *other == deadline).count();
                     if *deadline >= now - GRACE {
-                        prop_assert_eq!(copies(&held), copies(&put_in), "{} at {}", deadline, now);
-                    } else if *deadline < now - GRACE - layout.width {
-                        prop_assert_eq!(copies(&held), 0, "{} at {}", deadline, now);
+                        prop_assert_eq!(copies(&held_now), copies(&put_in), "{} at {}", deadline, now);
+                    } else if *deadline <= now - GRACE - held.wheel.layout.width {
+                        prop_assert_eq!(copies(&held_now), 0, "{} at {}", deadline, now);
                     }
                 }
             }
@@ -233,19 +316,19 @@ mod tests {
             ahead in vec(0..=200_i64, 1..30),
             back in 0..500_i64,
         ) {
-            let mut wheel = Wheel::<Vec<i64>>::new(Layout::reaching(horizon), at(10_000));
+            let mut held = Held::new(horizon, 10_000);
             let deadlines: Vec<_> = ahead.iter().map(|ahead| 10_000 + ahead.min(&horizon)).collect();
             for deadline in &deadlines {
-                prop_assert!(put(&mut wheel, *deadline));
+                prop_assert!(held.put(*deadline));
             }
             let now = 10_000 - back;
-            wheel.turn_to(at(now), Vec::clear);
-            let held = held(&wheel);
+            held.turn_to(now);
+            let held_now = held.sorted();
             for deadline in deadlines.iter().filter(|deadline| **deadline <= now + horizon) {
-                prop_assert!(held.contains(deadline));
+                prop_assert!(held_now.contains(deadline));
             }
             for deadline in now - GRACE..=now + horizon {
-                prop_assert!(put(&mut wheel, deadline));
+                prop_assert!(held.put(deadline));
             }
         }
 
@@ -257,21 +340,22 @@ mod tests {
             deadlines in vec(0..=200_i64, 0..30),
             later in 0..200_i64,
         ) {
-            let layout = Layout::reaching(horizon);
-            let mut wheel = Wheel::<Vec<i64>>::new(layout, at(10_000));
-            let mut put_in: Vec<_> = deadlines.iter().map(|ahead| 10_000 - GRACE + ahead.min(&(horizon + GRACE))).collect();
+            let mut held = Held::new(horizon, 10_000);
+            let ahead = |ahead: &i64| 10_000 - GRACE + ahead.min(&(horizon + GRACE));
+            let mut put_in: Vec<_> = deadlines.iter().map(ahead).collect();
             for deadline in &put_in {
-                prop_assert!(put(&mut wheel, *deadline));
+                prop_assert!(held.put(*deadline));
             }
             put_in.sort_unstable();
-            wheel.widen(layout.widened(wider), |into, mut from| into.append(&mut from));
-            prop_assert_eq!(&held(&wheel), &put_in);
-            wheel.turn_to(at(10_000 + later), Vec::clear);
-            let held = held(&wheel);
+            let layout = held.wheel.layout().widened(wider);
+            held.widen(layout);
+            prop_assert_eq!(&held.sorted(), &put_in);
+            held.turn_to(10_000 + later);
+            let held_now = held.sorted();
             for deadline in put_in.iter().filter(|deadline| **deadline >= 10_000 + later - GRACE) {
-                prop_assert!(held.contains(deadline));
+                prop_assert!(held_now.contains(deadline));
             }
-            prop_assert!(put(&mut wheel, 10_000 + later + wider.max(horizon)));
+            prop_assert!(held.put(10_000 + later + wider.max(horizon)));
         }
     }
 }
