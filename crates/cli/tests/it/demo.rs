@@ -53,8 +53,7 @@ fn the_page_shows_the_last_verdicts_and_commands_that_work() {
     assert_eq!((style.status, style.fields("Content-Type")), (200, vec!["text/css; charset=utf-8"]));
     assert_eq!(http::get(&format!("{page}/elsewhere"), &[]).status, 404);
 
-    let lines = demo.stdout_lines(1);
-    let call = lines.iter().find(|line| line.contains(" call --config ")).unwrap();
+    let call = demo.stdout_line(" call --config ");
     let output = Command::new("sh").arg("-c").arg(call).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), r#"{"item":"ink"}"#);

@@ -141,6 +141,17 @@ impl Running {
         self.stdout.clone()
     }
 
+    /// Waits for a line on stdout that holds `text`, and gives it back.
+    pub(crate) fn stdout_line(&mut self, text: &str) -> String {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            if let Some(line) = self.stdout.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            assert!(self.listen(limit), "no line with {text:?} on stdout: {:?} {:?}", self.stdout, self.stderr);
+        }
+    }
+
     /// Lets time pass while the server runs on; panics when it ends.
     pub(crate) fn runs_on_for(&mut self, time: Duration) {
         let until = Instant::now() + time;

@@ -3,7 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod jwt;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use axum::Router;
 use axum::body::Body;
@@ -54,6 +54,7 @@ impl World {
     }
 
     pub(crate) async fn open(config: String, client_key: Arc<SoftwareKey>) -> Self {
+        hear_everything();
         let dir = tempfile::tempdir().unwrap();
         let clock = FakeClock::at(at(NOW - 600));
         let server = AuthServer::open(settings(&config, &dir), clock.shared()).await.unwrap();
@@ -251,4 +252,11 @@ pub(crate) fn form_encode(text: &str) -> String {
 /// The public key as a JWK.
 pub(crate) fn jwk(key: &SoftwareKey) -> serde_json::Value {
     serde_json::from_str(&key.public_jwk().to_json()).unwrap_or(json!(null))
+}
+
+/// Makes every place that logs speak before any is reached. One that is reached first where nobody listens would stay
+/// silent for a test on another thread that begins to listen at that moment.
+fn hear_everything() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
 }
