@@ -161,6 +161,9 @@ impl Shared {
             Verdict::NonceDemanded => Err(Rejection::from(NonceError::EpochDemandsNonce).into()),
             Verdict::AssertionReplayed => Err(ClientError::Assertion(AssertionError::Replayed).into()),
             Verdict::AssertionForgotten => Err(ClientError::Assertion(AssertionError::Forgotten).into()),
+            Verdict::Conflict => {
+                Err(StorageError::Unavailable { reason: "an entry was changed by too many at once".to_owned() }.into())
+            }
         }
     }
 }

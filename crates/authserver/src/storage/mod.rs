@@ -1,6 +1,7 @@
 //! What the server keeps: one small trait, its methods named by what happens to a thing in its life, each of them
 //! atomic. SQLite is the first implementation.
 
+mod entry;
 mod memory;
 mod sqlite;
 
@@ -12,6 +13,7 @@ use countersign_dpop::jose::Algorithm;
 use countersign_dpop::replay::{Epoch, ReplayEntry};
 use countersign_dpop::time::Timestamp;
 
+pub use self::entry::{Change, Entry, EntryContent, EntryId, EntryKind, EntryVersion, Listing};
 pub use self::sqlite::{SqliteStorage, StorageOpenError};
 
 /// An answer of the storage to come.
@@ -32,8 +34,8 @@ pub enum StorageError {
 /// What an authorization server keeps.
 ///
 /// The contract, which the suite in `tests/` runs against every implementation:
-/// * [`Storage::record`] is one atomic transaction: of any number of concurrent calls with one proof or one
-///   assertion, exactly one gets [`Verdict::First`]; any other verdict leaves nothing behind, of either.
+/// * [`Storage::commit`] is one atomic transaction: of any number of concurrent calls with one proof, one assertion or
+///   one entry as it was read, exactly one gets [`Verdict::First`]; any other verdict leaves nothing behind.
 /// * An entry lives until after its `not_after`, judged by the highest time the storage has seen. What is forgotten
 ///   after that is never taken again, even when the clock is set back: proofs then need a nonce of a new epoch,
 ///   assertions that could have been forgotten are refused.
@@ -42,13 +44,25 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// The epoch that nonces are issued for and proofs are compared with, as last seen by this process.
     fn epoch(&self) -> Epoch;
 
-    /// Records what a request may be accepted with only once: all of it, or nothing.
-    fn record<'a>(&'a self, once: &'a SingleUse, now: Timestamp) -> Stored<'a, Verdict>;
+    /// Records what a request may be accepted with only once and makes `changes`: all of it, or nothing. What the
+    /// proof and the assertion are refused for comes before what the entries are.
+    fn commit<'a>(&'a self, once: &'a SingleUse, changes: &'a [Change], now: Timestamp) -> Stored<'a, Verdict>;
+
+    /// [`Storage::commit`] without changes.
+    fn record<'a>(&'a self, once: &'a SingleUse, now: Timestamp) -> Stored<'a, Verdict> {
+        self.commit(once, &[], now)
+    }
+
+    /// The entry of this kind and identity.
+    fn find(&self, kind: EntryKind, id: EntryId) -> Stored<'_, Option<Entry>>;
+
+    /// Entries of a kind, in the order of their identities.
+    fn list<'a>(&'a self, listing: Listing<'a>) -> Stored<'a, Vec<Entry>>;
 
     /// How many entries are recorded and not yet swept.
     fn count_recorded(&self) -> Stored<'_, u64>;
 
-    /// Removes what has expired and returns how many entries that were. [`Storage::record`] also does it, a few at a
+    /// Removes what has expired and returns how many entries that were. [`Storage::commit`] also does it, a few at a
     /// time.
     fn sweep(&self, now: Timestamp) -> Stored<'_, u64>;
 
@@ -125,6 +139,8 @@ pub enum Verdict {
     AssertionReplayed,
     /// The assertion could be one that was seen before and is no longer remembered.
     AssertionForgotten,
+    /// An entry is not as it was read: somebody else was faster.
+    Conflict,
 }
 
 /// A signing key as it is kept.

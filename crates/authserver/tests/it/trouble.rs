@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use countersign_authserver::storage::{SealedKey, SingleUse, SqliteStorage, Storage, StorageError, Stored, Verdict};
+use countersign_authserver::storage::{
+    Change, Entry, EntryId, EntryKind, Listing, SealedKey, SingleUse, SqliteStorage, Storage, StorageError, Stored,
+    Verdict,
+};
 use countersign_authserver::{AuthServer, OpenError};
 use countersign_dpop::replay::Epoch;
 use countersign_dpop::time::Timestamp;
@@ -33,8 +36,14 @@ impl Storage for Unplugged {
     fn epoch(&self) -> Epoch {
         self.inner.epoch()
     }
-    fn record<'a>(&'a self, once: &'a SingleUse, now: Timestamp) -> Stored<'a, Verdict> {
-        self.or(self.inner.record(once, now))
+    fn commit<'a>(&'a self, once: &'a SingleUse, changes: &'a [Change], now: Timestamp) -> Stored<'a, Verdict> {
+        self.or(self.inner.commit(once, changes, now))
+    }
+    fn find(&self, kind: EntryKind, id: EntryId) -> Stored<'_, Option<Entry>> {
+        self.or(self.inner.find(kind, id))
+    }
+    fn list<'a>(&'a self, listing: Listing<'a>) -> Stored<'a, Vec<Entry>> {
+        self.or(self.inner.list(listing))
     }
     fn count_recorded(&self) -> Stored<'_, u64> {
         self.or(self.inner.count_recorded())

@@ -1,5 +1,6 @@
 //! Storage in one SQLite database (write-ahead log, synchronous writes), in one data directory.
 
+mod entries;
 mod memory_row;
 mod open;
 mod recording;
@@ -17,7 +18,9 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 pub use self::open::StorageOpenError;
 use self::writer::Writer;
 use super::memory::Memory;
-use super::{KeyState, SealedKey, SingleUse, Storage, StorageError, Stored, Verdict};
+use super::{
+    Change, Entry, EntryId, EntryKind, KeyState, Listing, SealedKey, SingleUse, Storage, StorageError, Stored, Verdict,
+};
 
 /// Storage in `authserver.db` of a data directory.
 #[derive(Debug)]
@@ -51,8 +54,16 @@ impl Storage for SqliteStorage {
         *self.database.epoch.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn record<'a>(&'a self, once: &'a SingleUse, now: Timestamp) -> Stored<'a, Verdict> {
-        Box::pin(self.writer.record(*once, now))
+    fn commit<'a>(&'a self, once: &'a SingleUse, changes: &'a [Change], now: Timestamp) -> Stored<'a, Verdict> {
+        Box::pin(self.writer.commit(*once, changes.to_vec(), now))
+    }
+
+    fn find(&self, kind: EntryKind, id: EntryId) -> Stored<'_, Option<Entry>> {
+        in_time(entries::find(&self.database.pool, kind, id))
+    }
+
+    fn list<'a>(&'a self, listing: Listing<'a>) -> Stored<'a, Vec<Entry>> {
+        in_time(async move { entries::list(&self.database.pool, &listing).await })
     }
 
     fn count_recorded(&self) -> Stored<'_, u64> {

@@ -64,8 +64,10 @@ pub(super) async fn open(directory: &Path, path: &Path) -> Result<SqlitePool, St
 const BUSY_LIMIT: Duration = Duration::from_secs(3);
 
 /// Every schema change ever released, in order. A released one never changes again.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "proofs assertions keys", include_str!("../../../migrations/sqlite/0001_proofs_assertions_keys.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "proofs assertions keys", include_str!("../../../migrations/sqlite/0001_proofs_assertions_keys.sql")),
+    (2, "entries", include_str!("../../../migrations/sqlite/0002_entries.sql")),
+];
 
 fn make_directory(directory: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();

@@ -14,8 +14,9 @@ pub(super) async fn sweep_some(
     let before = memory.sweep_before(now);
     let (_, proofs) = sweep(work, &PROOFS, before, limit).await?;
     let (through, assertions) = sweep(work, &ASSERTIONS, before, limit).await?;
+    let (_, entries) = sweep(work, &ENTRIES, before, limit).await?;
     memory.assertions_forgotten = memory.assertions_forgotten.max(through);
-    Ok(proofs + assertions)
+    Ok(proofs + assertions + entries)
 }
 
 /// One kind of entry.
@@ -36,6 +37,12 @@ const ASSERTIONS: Kind = Kind {
     find: "SELECT max(not_after)
            FROM (SELECT not_after FROM used_assertion WHERE not_after < $1 ORDER BY not_after LIMIT $2) AS oldest",
     delete: "DELETE FROM used_assertion WHERE not_after <= $1",
+};
+
+const ENTRIES: Kind = Kind {
+    find: "SELECT max(not_after)
+           FROM (SELECT not_after FROM entry WHERE not_after < $1 ORDER BY not_after LIMIT $2) AS oldest",
+    delete: "DELETE FROM entry WHERE not_after <= $1",
 };
 
 /// Returns through which `not_after` entries were swept, and how many.

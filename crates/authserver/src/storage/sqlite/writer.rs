@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Database, TIME_LIMIT, Work, memory_row, recording, sweeping};
 use crate::storage::memory::Memory;
-use crate::storage::{SingleUse, StorageError, Verdict};
+use crate::storage::{Change, SingleUse, StorageError, Verdict};
 
 /// Gives requests to the writing task, which ends when this is dropped.
 #[derive(Debug)]
@@ -25,12 +25,17 @@ impl Writer {
         Self { jobs: sender }
     }
 
-    /// Has `once` recorded. A caller that stops waiting before its turn has nothing recorded.
-    pub(super) async fn record(&self, once: SingleUse, now: Timestamp) -> Result<Verdict, StorageError> {
+    /// Has `once` recorded and `changes` made. A caller that stops waiting before its turn has nothing recorded.
+    pub(super) async fn commit(
+        &self,
+        once: SingleUse,
+        changes: Vec<Change>,
+        now: Timestamp,
+    ) -> Result<Verdict, StorageError> {
         let deadline = Instant::now() + TIME_LIMIT;
         let away = |reason: &str| StorageError::Unavailable { reason: reason.to_owned() };
         let (reply, answer) = oneshot::channel();
-        let given = tokio::time::timeout_at(deadline, self.jobs.send(Job { once, now, reply })).await;
+        let given = tokio::time::timeout_at(deadline, self.jobs.send(Job { once, changes, now, reply })).await;
         given.map_err(|_| away("too many requests wait"))?.map_err(|_| away("the writer has ended"))?;
         let answer = tokio::time::timeout_at(deadline, answer).await;
         answer.map_err(|_| away("no answer in time"))?.map_err(|_| away("the writer gave no answer"))?
@@ -48,6 +53,7 @@ const SWEEP_EVERY: i64 = 64;
 
 struct Job {
     once: SingleUse,
+    changes: Vec<Change>,
     now: Timestamp,
     reply: oneshot::Sender<Result<Verdict, StorageError>>,
 }
@@ -74,7 +80,7 @@ async fn write_batch(database: &Database, batch: &[Job], unswept: &mut i64) -> R
     let mut memory = before;
     let mut verdicts = Vec::with_capacity(batch.len());
     for job in batch {
-        verdicts.push(recording::record(&mut work, &memory, &job.once).await?);
+        verdicts.push(recording::commit(&mut work, &memory, &job.once, &job.changes).await?);
         memory.highest_seen = memory.highest_seen.max(job.now);
     }
     *unswept += i64::try_from(batch.len()).unwrap_or(i64::MAX);
