@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use countersign_dpop::jose::JwkSet;
-
 use crate::grant::GrantType;
+use crate::keys::PublicKeys;
 use crate::scope::Scope;
 
 /// A client as it is registered.
@@ -20,16 +19,22 @@ pub(crate) struct Client {
 
 /// What the server holds to authenticate a client; it also is the registered method.
 pub(crate) enum Credential {
+    /// `none`: a public client, which has nothing but its identifier.
+    None,
     /// `client_secret_basic`: SHA-256 of the secret.
     SecretBasic { sha256: [u8; 32] },
+    /// `client_secret_post`: SHA-256 of the secret.
+    SecretPost { sha256: [u8; 32] },
     /// `private_key_jwt`: the client's public keys.
-    PrivateKeyJwt { keys: JwkSet },
+    PrivateKeyJwt { keys: PublicKeys },
 }
 
 impl Credential {
     pub(crate) const fn method(&self) -> AuthMethod {
         match self {
+            Self::None => AuthMethod::None,
             Self::SecretBasic { .. } => AuthMethod::ClientSecretBasic,
+            Self::SecretPost { .. } => AuthMethod::ClientSecretPost,
             Self::PrivateKeyJwt { .. } => AuthMethod::PrivateKeyJwt,
         }
     }
@@ -52,7 +57,8 @@ pub(crate) enum AuthMethod {
 
 impl AuthMethod {
     /// The methods that a client can be registered with, the strongest first.
-    pub(crate) const SUPPORTED: &'static [Self] = &[Self::PrivateKeyJwt, Self::ClientSecretBasic];
+    pub(crate) const SUPPORTED: &'static [Self] =
+        &[Self::PrivateKeyJwt, Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

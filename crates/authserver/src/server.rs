@@ -15,6 +15,7 @@ use crate::client::Client;
 use crate::config::{FAPI2_ALGORITHMS, Settings};
 use crate::endpoint;
 use crate::error::Refusal;
+use crate::fetch::{Fetch, GuardedFetch, Offline, ResolveHost, SystemResolver};
 use crate::seal::{Seal, SealError, SealFileError};
 use crate::share::{Reserved, Shares};
 use crate::signing::{KeyError, SigningKeys};
@@ -76,6 +77,19 @@ impl AuthServer {
         storage: Arc<dyn Storage>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
+        Self::open_fetching(settings, storage, clock, fetcher()).await
+    }
+
+    /// [`AuthServer::open_with`] with another way to get keys and documents of others.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_fetching(
+        settings: Settings,
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+        fetch: Arc<dyn Fetch>,
+    ) -> Result<Self, OpenError> {
         let now = clock.now();
         let seal = open_seal(&settings, storage.as_ref()).await?;
         let nonce_key = find_or_make_nonce_key(storage.as_ref(), &seal).await?;
@@ -89,6 +103,7 @@ impl AuthServer {
             settings,
             clock,
             storage,
+            fetch,
             keys,
             shares,
         };
@@ -120,6 +135,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) keys: SigningKeys,
     pub(crate) verifier: Verifier,
     pub(crate) assertion_algorithms: Algorithms,
@@ -131,6 +147,12 @@ impl Shared {
     /// A fresh nonce of the current epoch.
     pub(crate) fn issue_nonce(&self, now: Timestamp) -> String {
         self.verifier.issue_nonce(&self.storage.epoch().id, now)
+    }
+
+    /// The client of this identifier.
+    #[expect(clippy::unused_async, reason = "clients that are registered at run time are in the storage")]
+    pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Refusal> {
+        Ok(self.settings.clients.get(id).cloned())
     }
 
     /// Whose share the entries of `client` count against.
@@ -164,6 +186,18 @@ impl Shared {
             Verdict::Conflict => {
                 Err(StorageError::Unavailable { reason: "an entry was changed by too many at once".to_owned() }.into())
             }
+        }
+    }
+}
+
+/// A machine without root certificates serves, and fetches nothing.
+fn fetcher() -> Arc<dyn Fetch> {
+    let system: Arc<dyn ResolveHost> = Arc::new(SystemResolver);
+    match GuardedFetch::new(&system) {
+        Ok(fetch) => Arc::new(fetch),
+        Err(fault) => {
+            tracing::warn!(%fault, "keys and documents of others cannot be fetched");
+            Arc::new(Offline)
         }
     }
 }

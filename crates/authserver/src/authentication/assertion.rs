@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use aws_lc_rs::digest;
 use countersign_dpop::jose::{
-    Algorithm, Algorithms, CompactJws, JsonError, JsonLimits, JwkSet, JwsBuffer, JwsError, VerificationKey,
-    from_strict_json,
+    Algorithm, Algorithms, CompactJws, Jkt, JsonError, JsonLimits, JwkSet, JwsBuffer, JwsError, from_strict_json,
 };
 use countersign_dpop::time::{NumericDate, Timestamp};
 use serde::de::{Error as _, IgnoredAny};
@@ -13,7 +12,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::{AuthenticatedClient, ClientError, wrong_method};
 use crate::client::{AuthMethod, Credential};
-use crate::config::Settings;
+use crate::error::Refusal;
+use crate::keys::PublicKeys;
+use crate::server::Shared;
 use crate::storage::{AssertionEntry, AssertionKey};
 
 /// Seconds that an assertion's `iat` and `nbf` may lie ahead of the server's clock.
@@ -60,25 +61,54 @@ pub(crate) enum AssertionError {
     Forgotten,
 }
 
-/// Authenticates by a signed assertion.
-pub(super) fn authenticate(
-    settings: &Settings,
-    algorithms: &Algorithms,
-    text: &str,
-    now: Timestamp,
-) -> Result<AuthenticatedClient, ClientError> {
+/// Authenticates by a signed assertion. What its text alone refuses is refused before any key is fetched.
+pub(super) async fn authenticate(server: &Shared, text: &str, now: Timestamp) -> Result<AuthenticatedClient, Refusal> {
+    let algorithms = &server.assertion_algorithms;
     let mut buffer = JwsBuffer::new();
-    let jws = CompactJws::split(text.as_bytes(), &mut buffer, MAX_LENGTH).map_err(AssertionError::from)?;
-    let (header, algorithm) = Header::read(&jws, algorithms)?;
-    let claims = Claims::read(&jws)?;
-    let client = settings.clients.get(claims.sub.as_ref()).ok_or(ClientError::ClientUnknown { basic: false })?;
+    let jws = CompactJws::split(text.as_bytes(), &mut buffer, MAX_LENGTH).map_err(refused)?;
+    let (header, algorithm) = Header::read(&jws, algorithms).map_err(refused)?;
+    let claims = Claims::read(&jws).map_err(refused)?;
+    let client = server.client(&claims.sub).await?.ok_or(ClientError::ClientUnknown { basic: false })?;
     let Credential::PrivateKeyJwt { keys } = &client.credential else {
-        return Err(wrong_method(&client.credential, AuthMethod::PrivateKeyJwt, false));
+        return Err(wrong_method(&client.credential, AuthMethod::PrivateKeyJwt, false).into());
     };
-    let not_after = claims.check(settings.issuer.as_str(), now)?;
-    let key = verify(&jws, keys, header.kid.as_deref(), algorithm, algorithms)?;
-    let assertion = AssertionEntry { key: assertion_key(settings, &claims), not_after };
-    Ok(AuthenticatedClient { client: client.clone(), assertion: Some(assertion), key: Some(key.key.jkt()) })
+    let issuer = server.settings.issuer.as_str();
+    let not_after = claims.check(issuer, now).map_err(refused)?;
+    let key = verify_by(keys, server, &Signed { jws: &jws, kid: header.kid.as_deref(), algorithm }, now).await?;
+    let assertion = AssertionEntry { key: assertion_key(issuer, &claims), not_after };
+    Ok(AuthenticatedClient { client: client.clone(), assertion: Some(assertion), key: Some(key) })
+}
+
+fn refused(error: impl Into<AssertionError>) -> ClientError {
+    ClientError::Assertion(error.into())
+}
+
+/// What was signed, and how it says so.
+struct Signed<'a> {
+    jws: &'a CompactJws<'a>,
+    kid: Option<&'a str>,
+    algorithm: Algorithm,
+}
+
+/// Verifies with the client's keys; when the right one is not among them, once more with newer ones.
+async fn verify_by(
+    keys: &PublicKeys,
+    server: &Shared,
+    signed: &Signed<'_>,
+    now: Timestamp,
+) -> Result<Jkt, ClientError> {
+    let fetch = server.fetch.as_ref();
+    let known = keys.current(fetch, now).await?;
+    let refusal = match verify(signed, &known, &server.assertion_algorithms) {
+        Ok(key) => return Ok(key),
+        Err(refusal) => refusal,
+    };
+    let could_be_newer = refusal == AssertionError::KeyUnknown || signed.kid.is_none();
+    if !could_be_newer {
+        return Err(refusal.into());
+    }
+    let newer = keys.newer(&known, fetch, now).await.ok_or(refusal)?;
+    Ok(verify(signed, &newer, &server.assertion_algorithms)?)
 }
 
 #[derive(Deserialize)]
@@ -169,17 +199,12 @@ impl<'a> Claims<'a> {
     }
 }
 
-fn verify<'a>(
-    jws: &CompactJws<'_>,
-    keys: &'a JwkSet,
-    kid: Option<&'a str>,
-    algorithm: Algorithm,
-    algorithms: &Algorithms,
-) -> Result<&'a VerificationKey, AssertionError> {
+fn verify(signed: &Signed<'_>, keys: &JwkSet, algorithms: &Algorithms) -> Result<Jkt, AssertionError> {
+    let (jws, algorithm) = (signed.jws, signed.algorithm);
     let mut outcome = AssertionError::KeyUnknown;
-    for key in keys.candidates(kid, algorithm) {
+    for key in keys.candidates(signed.kid, algorithm) {
         if algorithms.verify(algorithm, &key.key, jws.signing_input(), jws.signature()).is_ok() {
-            return Ok(key);
+            return Ok(key.key.jkt());
         }
         outcome = AssertionError::BadSignature;
     }
@@ -187,10 +212,10 @@ fn verify<'a>(
 }
 
 /// What is remembered of an assertion: the issuer, the client and its `jti`.
-fn assertion_key(settings: &Settings, claims: &Claims<'_>) -> AssertionKey {
+fn assertion_key(issuer: &str, claims: &Claims<'_>) -> AssertionKey {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"countersign assertion key 1\0");
-    for part in [settings.issuer.as_str(), &claims.sub, &claims.jti] {
+    for part in [issuer, &claims.sub, &claims.jti] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }

@@ -1,19 +1,22 @@
-//! Client authentication (RFC 6749 §2.3, RFC 7523 §3). Pure: what an assertion must not be used twice for is
-//! recorded later, with everything else.
+//! Client authentication (RFC 6749 §2.3, RFC 7523 §3). Writes nothing: that an assertion is used once is recorded
+//! later, with everything else.
 
 mod assertion;
 mod secret;
 
 use std::sync::Arc;
 
-use countersign_dpop::jose::{Algorithms, Jkt};
+use countersign_dpop::CheckedProof;
+use countersign_dpop::jose::Jkt;
 use countersign_dpop::time::Timestamp;
 use http::{HeaderMap, HeaderValue, header};
 
 pub(crate) use self::assertion::{AssertionError, MAX_LIFE};
 use crate::client::{AuthMethod, Client, Credential};
-use crate::config::Settings;
+use crate::error::Refusal;
 use crate::form::Form;
+use crate::keys::KeysAway;
+use crate::server::Shared;
 use crate::storage::AssertionEntry;
 
 /// A client that has proved who it is.
@@ -53,28 +56,44 @@ pub(crate) enum ClientError {
     #[error("client_id is not the authenticated client")]
     ClientIdMismatch,
     #[error("wrong secret")]
-    SecretWrong,
+    SecretWrong { basic: bool },
     #[error("client assertion: {0}")]
     Assertion(#[from] AssertionError),
+    #[error("the client's keys cannot be had: {0}")]
+    KeysAway(#[from] KeysAway),
 }
 
-/// Authenticates the client of a request by the one method it uses, which must be the one it is registered for.
-pub(crate) fn authenticate(
-    settings: &Settings,
-    algorithms: &Algorithms,
+/// Authenticates the client of a request by the one method it uses, which must be the one it is registered for. Warns
+/// when it signs its assertion with the key of its proof.
+pub(crate) async fn authenticate(
+    server: &Shared,
     headers: &HeaderMap,
     form: &Form,
+    proof: Option<&CheckedProof>,
     now: Timestamp,
-) -> Result<AuthenticatedClient, ClientError> {
+) -> Result<AuthenticatedClient, Refusal> {
     let authenticated = match Presented::read(headers, form)? {
-        Presented::Basic(field) => secret::authenticate_basic(settings, field)?,
-        Presented::Assertion(text) => assertion::authenticate(settings, algorithms, text, now)?,
-        Presented::SecretInForm => return Err(method_not_registered(settings, form, AuthMethod::ClientSecretPost)),
-        Presented::IdOnly => return Err(method_not_registered(settings, form, AuthMethod::None)),
+        Presented::Basic(field) => secret::authenticate_basic(server, field).await?,
+        Presented::SecretInForm => secret::authenticate_post(server, form).await?,
+        Presented::Assertion(text) => assertion::authenticate(server, text, now).await?,
+        Presented::IdOnly => authenticate_public(server, form).await?,
     };
-    match form.get("client_id") {
-        Some(id) if id != authenticated.client.id => Err(ClientError::ClientIdMismatch),
-        Some(_) | None => Ok(authenticated),
+    if form.get("client_id").is_some_and(|id| id != authenticated.client.id) {
+        return Err(ClientError::ClientIdMismatch.into());
+    }
+    if authenticated.key.is_some() && authenticated.key.as_ref() == proof.map(CheckedProof::jkt) {
+        tracing::warn!(client = authenticated.client.id, "the client signs assertions and proofs with one key");
+    }
+    Ok(authenticated)
+}
+
+/// A public client is who it says it is; what it gets is bound to what it holds, a code or a refresh token.
+async fn authenticate_public(server: &Shared, form: &Form) -> Result<AuthenticatedClient, Refusal> {
+    let id = form.get("client_id").ok_or(ClientError::Missing)?;
+    let client = server.client(id).await?.ok_or(ClientError::ClientUnknown { basic: false })?;
+    match &client.credential {
+        Credential::None => Ok(AuthenticatedClient { client, assertion: None, key: None }),
+        other => Err(wrong_method(other, AuthMethod::None, false).into()),
     }
 }
 
@@ -117,14 +136,6 @@ impl<'a> Presented<'a> {
         } else {
             Err(ClientError::AssertionTypeUnknown)
         }
-    }
-}
-
-/// No client is registered for `used`; says whether the client is known at all.
-fn method_not_registered(settings: &Settings, form: &Form, used: AuthMethod) -> ClientError {
-    match form.get("client_id").and_then(|id| settings.clients.get(id)) {
-        Some(client) => wrong_method(&client.credential, used, false),
-        None => ClientError::ClientUnknown { basic: false },
     }
 }
 

@@ -1,4 +1,4 @@
-//! `client_secret_basic` (RFC 6749 §2.3.1).
+//! `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,24 +8,42 @@ use zeroize::Zeroizing;
 
 use super::{AuthenticatedClient, ClientError, wrong_method};
 use crate::client::{AuthMethod, Credential};
-use crate::config::{Settings, sha256};
-use crate::form::form_decode;
+use crate::config::sha256;
+use crate::error::Refusal;
+use crate::form::{Form, form_decode};
+use crate::server::Shared;
 
-/// Authenticates by the `Authorization` field. The secret is compared as a hash and in constant time; an unknown
-/// client costs the same.
-pub(super) fn authenticate_basic(settings: &Settings, field: &HeaderValue) -> Result<AuthenticatedClient, ClientError> {
+/// Authenticates by the `Authorization` field.
+pub(super) async fn authenticate_basic(server: &Shared, field: &HeaderValue) -> Result<AuthenticatedClient, Refusal> {
     let (id, secret) = read_basic(field)?;
-    let presented = sha256(secret.as_bytes());
-    let Some(client) = settings.clients.get(id.as_str()) else {
-        let _: bool = presented.ct_eq(&[0; 32]).into();
-        return Err(ClientError::ClientUnknown { basic: true });
+    compare(server, &id, &secret, AuthMethod::ClientSecretBasic).await
+}
+
+/// Authenticates by `client_id` and `client_secret` in the form.
+pub(super) async fn authenticate_post(server: &Shared, form: &Form) -> Result<AuthenticatedClient, Refusal> {
+    let (Some(id), Some(secret)) = (form.get("client_id"), form.get("client_secret")) else {
+        return Err(ClientError::Missing.into());
     };
-    match &client.credential {
-        Credential::SecretBasic { sha256 } if presented.ct_eq(sha256).into() => {
-            Ok(AuthenticatedClient { client: client.clone(), assertion: None, key: None })
-        }
-        Credential::SecretBasic { .. } => Err(ClientError::SecretWrong),
-        other @ Credential::PrivateKeyJwt { .. } => Err(wrong_method(other, AuthMethod::ClientSecretBasic, true)),
+    compare(server, id, secret, AuthMethod::ClientSecretPost).await
+}
+
+/// The secret is compared as a hash and in constant time; an unknown client costs the same.
+async fn compare(server: &Shared, id: &str, secret: &str, used: AuthMethod) -> Result<AuthenticatedClient, Refusal> {
+    let basic = used == AuthMethod::ClientSecretBasic;
+    let presented = sha256(secret.as_bytes());
+    let Some(client) = server.client(id).await? else {
+        let _: bool = presented.ct_eq(&[0; 32]).into();
+        return Err(ClientError::ClientUnknown { basic }.into());
+    };
+    let expected = match (&client.credential, used) {
+        (Credential::SecretBasic { sha256 }, AuthMethod::ClientSecretBasic)
+        | (Credential::SecretPost { sha256 }, AuthMethod::ClientSecretPost) => sha256,
+        (other, _) => return Err(wrong_method(other, used, basic).into()),
+    };
+    if presented.ct_eq(expected).into() {
+        Ok(AuthenticatedClient { client, assertion: None, key: None })
+    } else {
+        Err(ClientError::SecretWrong { basic }.into())
     }
 }
 

@@ -11,7 +11,9 @@ use super::file::{read_text, without_line_end};
 use super::resolve::{Faults, shorten};
 use super::{AuthSetting, ClientConfig, Key, Problem, Profile};
 use crate::client::{AuthMethod, Client, Credential};
+use crate::fetch::{FetchUrl, Reach};
 use crate::grant::GrantType;
+use crate::keys::{Place, PublicKeys};
 use crate::resource::Resource;
 use crate::scope::Scope;
 
@@ -33,6 +35,10 @@ impl ClientResolver<'_> {
         let method = self.method();
         let credential = self.credential(method);
         let grants = self.grants();
+        if method == AuthMethod::None && grants.contains(&GrantType::ClientCredentials) {
+            let with = "auth = \"none\": a client without credentials gets no token by them".to_owned();
+            self.add("grants", Problem::Meaningless { with });
+        }
         let scopes = self.scopes(resources);
         let bound_tokens_only = self.bound_tokens_only();
         if self.faults.0.len() > found {
@@ -68,10 +74,7 @@ impl ClientResolver<'_> {
             AuthSetting::ClientSecretPost => AuthMethod::ClientSecretPost,
             AuthSetting::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
         };
-        let available = AuthMethod::SUPPORTED.contains(&method);
-        if !available {
-            self.add("auth", Problem::NotAvailable { what: format!("auth = \"{method}\"") });
-        } else if !self.profile.rules().auth_methods.contains(&method) {
+        if !self.profile.rules().auth_methods.contains(&method) {
             let (profile, what) = (self.profile.as_str(), format!("auth = \"{method}\""));
             self.add("auth", Problem::Profile { profile, what, remedy: "write auth = \"private_key_jwt\"" });
         }
@@ -82,13 +85,21 @@ impl ClientResolver<'_> {
         match method {
             AuthMethod::ClientSecretBasic => {
                 self.refuse_jwks(method);
-                self.secret()
+                self.secret().map(|sha256| Credential::SecretBasic { sha256 })
+            }
+            AuthMethod::ClientSecretPost => {
+                self.refuse_jwks(method);
+                self.secret().map(|sha256| Credential::SecretPost { sha256 })
             }
             AuthMethod::PrivateKeyJwt => {
                 self.refuse_secret(method);
                 self.keys()
             }
-            AuthMethod::ClientSecretPost | AuthMethod::None => None,
+            AuthMethod::None => {
+                self.refuse_secret(method);
+                self.refuse_jwks(method);
+                Some(Credential::None)
+            }
         }
     }
 
@@ -115,7 +126,8 @@ impl ClientResolver<'_> {
         }
     }
 
-    fn secret(&mut self) -> Option<Credential> {
+    /// SHA-256 of the secret.
+    fn secret(&mut self) -> Option<[u8; 32]> {
         let (name, secret) = match (&self.written.secret, &self.written.secret_file) {
             (Some(_), Some(_)) => {
                 self.add("secret_file", Problem::Ambiguous { other: "secret" });
@@ -133,33 +145,50 @@ impl ClientResolver<'_> {
             self.add(name, Problem::SecretEmpty);
             return None;
         }
-        Some(Credential::SecretBasic { sha256: sha256(secret.as_bytes()) })
+        Some(sha256(secret.as_bytes()))
     }
 
     fn keys(&mut self) -> Option<Credential> {
-        if self.written.jwks_uri.is_some() {
-            self.add("jwks_uri", Problem::NotAvailable { what: "fetching a client's keys".to_owned() });
-            return None;
-        }
-        let (name, json) = match (&self.written.jwks, &self.written.jwks_file) {
-            (Some(_), Some(_)) => {
-                self.add("jwks_file", Problem::Ambiguous { other: "jwks" });
+        let written = (&self.written.jwks, &self.written.jwks_file, &self.written.jwks_uri);
+        let (name, json) = match written {
+            (Some(jwks), None, None) => ("jwks", Zeroizing::new(jwks.to_string())),
+            (None, Some(file), None) => ("jwks_file", self.read("jwks_file", file, MAX_JWKS_FILE)?),
+            (None, None, Some(url)) => return self.published_keys(url),
+            (None, None, None) => {
+                let what = "write jwks, jwks_file or jwks_uri with the client's public keys";
+                self.add("jwks", Problem::Missing { what });
                 return None;
             }
-            (Some(jwks), None) => ("jwks", Zeroizing::new(jwks.to_string())),
-            (None, Some(file)) => ("jwks_file", self.read("jwks_file", file, MAX_JWKS_FILE)?),
-            (None, None) => {
-                self.add("jwks", Problem::Missing { what: "write jwks or jwks_file with the client's public keys" });
-                return None;
-            }
+            (Some(_), Some(_), _) => return self.ambiguous("jwks_file", "jwks"),
+            (Some(_), None, Some(_)) => return self.ambiguous("jwks_uri", "jwks"),
+            (None, Some(_), Some(_)) => return self.ambiguous("jwks_uri", "jwks_file"),
         };
         match JwkSet::parse(json.as_bytes()) {
-            Ok(keys) => Some(Credential::PrivateKeyJwt { keys }),
+            Ok(keys) => Some(Credential::PrivateKeyJwt { keys: PublicKeys::fixed(keys) }),
             Err(fault) => {
                 self.add(name, fault.into());
                 None
             }
         }
+    }
+
+    fn published_keys(&mut self, url: &str) -> Option<Credential> {
+        match FetchUrl::parse(url) {
+            // The operator wrote it, so it may be inside.
+            Ok(url) => {
+                let keys = PublicKeys::published(Place::JwkSet(url), Reach::Anywhere);
+                Some(Credential::PrivateKeyJwt { keys })
+            }
+            Err(fault) => {
+                self.add("jwks_uri", fault.into());
+                None
+            }
+        }
+    }
+
+    fn ambiguous(&mut self, name: &'static str, other: &'static str) -> Option<Credential> {
+        self.add(name, Problem::Ambiguous { other });
+        None
     }
 
     fn read(&mut self, name: &'static str, file: &Path, limit: u64) -> Option<Zeroizing<String>> {

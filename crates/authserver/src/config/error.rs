@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use countersign_dpop::jose::JwkSetError;
 
 use crate::cors::OriginError;
+use crate::fetch::FetchUrlError;
 use crate::issuer::IssuerError;
 use crate::scope::ScopeError;
 
@@ -151,6 +152,9 @@ pub enum Problem {
     /// Not a usable key set.
     #[error("{0}; write the client's public keys as a JWK Set")]
     Jwks(#[from] JwkSetError),
+    /// Not a URL to fetch.
+    #[error("{0}")]
+    FetchUrl(#[from] FetchUrlError),
     /// A file that cannot be read.
     #[error("{} cannot be read: {fault}", path.display())]
     File {

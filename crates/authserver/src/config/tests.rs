@@ -113,11 +113,11 @@ fn names_the_client_and_what_to_do() {
         ("\"jwt\"", "\"line\\nend\"", CLIENT_ID),
         ("\"jwt\"", "\"é\"", CLIENT_ID),
         ("\"jwt\"", "\"basic\"", "client[1].client_id: \"basic\" stands twice; each may stand once"),
-        ("private_key_jwt\"", "none\"", "client[0].auth: auth = \"none\" is not available in this version; remove it"),
         (
-            "client_secret_basic\"",
-            "client_secret_post\"",
-            "client[1].auth: auth = \"client_secret_post\" is not available in this version; remove it",
+            "auth = \"client_secret_basic\"\nsecret = \"canary-of-a-secret\"",
+            "auth = \"none\"",
+            "client[1].grants: has no meaning with auth = \"none\": a client without credentials gets no token by \
+             them; remove it",
         ),
         ("secret = \"canary-of-a-secret\"", "", "client[1].secret: missing; write secret or secret_file"),
         ("canary-of-a-secret", "", "client[1].secret: an empty secret; write one of at least 32 random characters"),
@@ -140,7 +140,7 @@ fn names_the_client_and_what_to_do() {
         (
             "scopes = [\"read\"]",
             "jwks_uri = \"https://client.example/jwks\"",
-            "client[0].jwks_uri: fetching a client's keys is not available in this version; remove it",
+            "client[0].jwks_uri: stands beside jwks; keep one of them",
         ),
         (
             "scopes = [\"read\"]",
@@ -184,6 +184,20 @@ fn assert_faults(rows: &[(&str, &str, &str)]) {
 
 const RESOURCE: &str = "resource[0].identifier: not a resource identifier; write an absolute URI without a fragment";
 const CLIENT_ID: &str = "client[0].client_id: not a client identifier; write 1 to 256 printable ASCII characters";
+
+#[test]
+fn takes_the_address_of_published_keys() {
+    let at = |url: &str| faults(&format!("jwks = {{ keys = [{JWK}] }}"), &format!("jwks_uri = \"{url}\""));
+    assert_eq!(at("https://client.example/jwks"), [""; 0]);
+    assert_eq!(at("http://127.0.0.1:9000/jwks"), [""; 0]);
+    let plain = "client[0].jwks_uri: plain http, which is allowed for loopback hosts only; use https";
+    assert_eq!(at("http://client.example/jwks"), [plain]);
+    for url in ["client.example", "https://user@client.example/", "https://client.example/#x", "https://127.1/"] {
+        let malformed = "client[0].jwks_uri: not an absolute https URL in normal form, without user information and \
+                         fragment";
+        assert_eq!(at(url), [malformed], "{url}");
+    }
+}
 
 #[test]
 fn wants_a_resource_and_names_every_fault_at_once() {
@@ -271,6 +285,7 @@ fn reads_files_below_the_base_directory() {
         let credential = |settings: &Settings| match &settings.clients[client].credential {
             crate::client::Credential::SecretBasic { sha256 } => format!("{sha256:?}"),
             crate::client::Credential::PrivateKeyJwt { keys } => format!("{keys:?}"),
+            other => panic!("{other:?}"),
         };
         assert_eq!(credential(&settings), credential(&inline));
     }

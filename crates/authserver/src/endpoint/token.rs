@@ -10,7 +10,7 @@ use countersign_dpop::{CheckedProof, ExpectedRequest, NonceAge, Rejection, heade
 use http::request::Parts;
 
 use crate::access_token::TokenAnswer;
-use crate::authentication::{AuthenticatedClient, authenticate};
+use crate::authentication::authenticate;
 use crate::decision::Decision;
 use crate::error::{GrantError, Refusal};
 use crate::form::Form;
@@ -45,7 +45,8 @@ impl Exchange<'_> {
         let grant = GrantType::from_name(form.required("grant_type")?).ok_or(GrantError::GrantTypeUnknown)?;
         self.decision.grant = Some(grant);
         let proof = self.check_proof(&parts)?;
-        let client = self.authenticate(&parts, &form, proof.as_ref())?;
+        let client = authenticate(self.server, &parts.headers, &form, proof.as_ref(), self.now).await?;
+        self.decision.client = Some(client.client.id.clone());
         let context = GrantContext { server: self.server, form: &form, client: &client, proof, now: self.now };
         match grant {
             GrantType::ClientCredentials => client_credentials::redeem(context).await,
@@ -59,21 +60,6 @@ impl Exchange<'_> {
         self.decision.note_proof(&checked, self.now);
         self.nonce_is_ageing = checked.nonce_age() == Some(NonceAge::Ageing);
         Ok(Some(checked))
-    }
-
-    fn authenticate(
-        &mut self,
-        parts: &Parts,
-        form: &Form,
-        proof: Option<&CheckedProof>,
-    ) -> Result<AuthenticatedClient, Refusal> {
-        let (server, now) = (self.server, self.now);
-        let client = authenticate(&server.settings, &server.assertion_algorithms, &parts.headers, form, now)?;
-        self.decision.client = Some(client.client.id.clone());
-        if client.key.is_some() && client.key.as_ref() == proof.map(CheckedProof::jkt) {
-            tracing::warn!(client = client.client.id, "the client signs assertions and proofs with one key");
-        }
-        Ok(client)
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {

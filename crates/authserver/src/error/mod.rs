@@ -141,12 +141,14 @@ fn client_error(error: &ClientError) -> OAuthError {
         | ClientError::ClientIdMismatch
         | ClientError::ClientUnknown { basic: false }
         | ClientError::MethodNotRegistered { basic: false, .. }
+        | ClientError::SecretWrong { basic: false }
         | ClientError::Assertion(_) => client_refused(false),
         ClientError::SchemeUnknown
         | ClientError::BasicMalformed
-        | ClientError::SecretWrong
+        | ClientError::SecretWrong { basic: true }
         | ClientError::ClientUnknown { basic: true }
         | ClientError::MethodNotRegistered { basic: true, .. } => client_refused(true),
+        ClientError::KeysAway(_) => unavailable("the client's keys cannot be fetched now"),
     }
 }
 

@@ -47,7 +47,8 @@ const fn client_name(error: &ClientError) -> &'static str {
         ClientError::ClientUnknown { .. } => "client_unknown",
         ClientError::MethodNotRegistered { .. } => "client_method_not_registered",
         ClientError::ClientIdMismatch => "client_id_mismatch",
-        ClientError::SecretWrong => "client_secret_wrong",
+        ClientError::SecretWrong { .. } => "client_secret_wrong",
+        ClientError::KeysAway(_) => "client_keys_away",
         ClientError::Assertion(error) => assertion_name(error),
     }
 }

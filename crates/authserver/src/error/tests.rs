@@ -10,6 +10,7 @@ use super::{GrantError, IssueError, Refusal};
 use crate::authentication::{AssertionError, ClientError};
 use crate::client::AuthMethod;
 use crate::form::FormError;
+use crate::keys::KeysAway;
 use crate::storage::StorageError;
 
 /// Status, code and whether there is a Basic challenge.
@@ -71,7 +72,9 @@ fn all() -> Vec<(Refusal, Wire)> {
         (wrong_method(true), CLIENT_BASIC),
         (ClientError::SchemeUnknown.into(), CLIENT_BASIC),
         (ClientError::BasicMalformed.into(), CLIENT_BASIC),
-        (ClientError::SecretWrong.into(), CLIENT_BASIC),
+        (ClientError::KeysAway(KeysAway::TooSoon).into(), AWAY),
+        (ClientError::SecretWrong { basic: true }.into(), CLIENT_BASIC),
+        (ClientError::SecretWrong { basic: false }.into(), CLIENT),
         (ClientError::Assertion(AssertionError::Replayed).into(), CLIENT),
         (ClientError::Assertion(AssertionError::Forgotten).into(), CLIENT),
         (ClientError::Assertion(JwsError::NotThreeParts { found: 1 }.into()).into(), CLIENT),

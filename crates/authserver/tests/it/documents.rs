@@ -19,7 +19,7 @@ async fn metadata_says_what_is_true_and_no_more() {
             "response_types_supported": [],
             "grant_types_supported": ["client_credentials"],
             "scopes_supported": ["read", "write", "admin"],
-            "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic", "client_secret_post", "none"],
             "token_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "Ed25519", "EdDSA"],
             "dpop_signing_alg_values_supported": ["ES256", "Ed25519", "EdDSA", "ES384", "ES512", "PS256", "RS256"],
             "protected_resources": [API],

@@ -1,6 +1,7 @@
 //! A server, a clock, two clients and what they send.
 
 pub(crate) mod answer;
+pub(crate) mod fetch;
 pub(crate) mod jwt;
 
 use std::sync::{Arc, Once};
@@ -9,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use countersign_authserver::fetch::Fetch;
 use countersign_authserver::storage::{SqliteStorage, Storage};
 use countersign_authserver::{AuthServer, AuthServerConfig, Settings};
 use countersign_dpop::jose::{Algorithm, SoftwareKey};
@@ -70,6 +72,16 @@ impl World {
         let storage = SqliteStorage::open(&world.dir.path().join("data"), Window::RFC, now).await.unwrap();
         let settings = settings(&world.config, &world.dir);
         world.server = AuthServer::open_with(settings, wrap(Arc::new(storage)), world.clock.shared()).await.unwrap();
+        world
+    }
+
+    /// A server that fetches by `fetch`.
+    pub(crate) async fn fetching(fetch: Arc<dyn Fetch>, change: impl FnOnce(String) -> String) -> Self {
+        let mut world = Self::with(change).await;
+        let now = world.clock.now();
+        let storage = Arc::new(SqliteStorage::open(&world.dir.path().join("data"), Window::RFC, now).await.unwrap());
+        let settings = settings(&world.config, &world.dir);
+        world.server = AuthServer::open_fetching(settings, storage, world.clock.shared(), fetch).await.unwrap();
         world
     }
 
