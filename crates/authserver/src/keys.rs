@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use countersign_dpop::jose::{JsonLimits, JwkSet, JwkSetError, from_strict_json};
+use countersign_dpop::jose::{
+    Algorithm, Algorithms, CompactJws, Jkt, JsonLimits, JwkSet, JwkSetError, from_strict_json,
+};
 use countersign_dpop::time::Timestamp;
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -67,7 +69,49 @@ pub(crate) enum KeysAway {
     TooSoon,
 }
 
+/// What was signed, and how it says so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signed<'a> {
+    pub(crate) jws: &'a CompactJws<'a>,
+    pub(crate) kid: Option<&'a str>,
+    pub(crate) algorithm: Algorithm,
+}
+
+/// A signature is not known to be good.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum Unverified {
+    #[error("there is no key that could have signed it")]
+    KeyUnknown,
+    #[error("the signature does not verify")]
+    BadSignature,
+    #[error("the keys cannot be had: {0}")]
+    KeysAway(#[from] KeysAway),
+}
+
+/// The most keys tried for one signature: a set may hold 64, and every try costs a verification.
+const MAX_TRIES: usize = 8;
+
 impl PublicKeys {
+    /// Verifies a signature and says by which key it is. When the right key is not there, newer ones are tried, once.
+    pub(crate) async fn verify(
+        &self,
+        signed: &Signed<'_>,
+        algorithms: &Algorithms,
+        fetch: &dyn Fetch,
+        now: Timestamp,
+    ) -> Result<Jkt, Unverified> {
+        let known = self.current(fetch, now).await?;
+        let refusal = match signed.verify(&known, algorithms) {
+            Ok(key) => return Ok(key),
+            Err(refusal) => refusal,
+        };
+        if refusal != Unverified::KeyUnknown && signed.kid.is_some() {
+            return Err(refusal);
+        }
+        let newer = self.newer(&known, fetch, now).await.ok_or(refusal)?;
+        signed.verify(&newer, algorithms)
+    }
+
     pub(crate) fn fixed(keys: JwkSet) -> Self {
         Self::Fixed(Arc::new(keys))
     }
@@ -77,7 +121,7 @@ impl PublicKeys {
     }
 
     /// The keys to judge with at `now`.
-    pub(crate) async fn current(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<Arc<JwkSet>, KeysAway> {
+    async fn current(&self, fetch: &dyn Fetch, now: Timestamp) -> Result<Arc<JwkSet>, KeysAway> {
         match self {
             Self::Fixed(keys) => Ok(keys.clone()),
             Self::Published(published) => published.current(fetch, now).await,
@@ -86,11 +130,24 @@ impl PublicKeys {
 
     /// Other keys than `seen`, which lack the one that is needed; `None` when there are none or it is too early to
     /// ask again.
-    pub(crate) async fn newer(&self, seen: &Arc<JwkSet>, fetch: &dyn Fetch, now: Timestamp) -> Option<Arc<JwkSet>> {
+    async fn newer(&self, seen: &Arc<JwkSet>, fetch: &dyn Fetch, now: Timestamp) -> Option<Arc<JwkSet>> {
         match self {
             Self::Fixed(_) => None,
             Self::Published(published) => published.newer(seen, fetch, now).await,
         }
+    }
+}
+
+impl Signed<'_> {
+    fn verify(&self, keys: &JwkSet, algorithms: &Algorithms) -> Result<Jkt, Unverified> {
+        let mut outcome = Unverified::KeyUnknown;
+        for key in keys.candidates(self.kid, self.algorithm).take(MAX_TRIES) {
+            if algorithms.verify(self.algorithm, &key.key, self.jws.signing_input(), self.jws.signature()).is_ok() {
+                return Ok(key.key.jkt());
+            }
+            outcome = Unverified::BadSignature;
+        }
+        Err(outcome)
     }
 }
 

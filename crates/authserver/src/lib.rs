@@ -17,7 +17,7 @@
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut config = AuthServerConfig::new("https://as.example.com", "authserver-data");
-//! config.resources.push(ResourceConfig { identifier: "https://api.example.com".into(), scopes: vec!["read".into()] });
+//! config.resources.push(ResourceConfig::new("https://api.example.com", ["read"]));
 //! let mut client = ClientConfig::new("reports", AuthSetting::PrivateKeyJwt);
 //! client.jwks_file = Some("reports.jwks.json".into());
 //! client.grants = vec!["client_credentials".into()];
@@ -58,5 +58,6 @@ pub mod storage;
 pub use self::config::{AuthServerConfig, ConfigError, ConfigErrors, Settings};
 pub use self::cors::OriginError;
 pub use self::issuer::{Issuer, IssuerError};
+pub use self::resource::TokenFormat;
 pub use self::serve::BoundAuthServer;
 pub use self::server::{AuthServer, OpenError};

@@ -1,6 +1,7 @@
 //! Sealing secrets at rest: AES-256-GCM by a key that lives in a file of its own, so that the database alone, or a
 //! copy of it, opens nothing.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,12 @@ use zeroize::Zeroizing;
 
 /// The sealing key.
 pub(crate) struct Seal(RandomizedNonceKey);
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal")
+    }
+}
 
 /// A secret that cannot be sealed or opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -7,19 +7,22 @@ use countersign_dpop::error::{NonceError, ProofError, ReplayError};
 use countersign_dpop::jose::Algorithms;
 use countersign_dpop::replay::{QuotaKey, Recorded};
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_dpop::{Htu, HtuError, NoRandomness, NonceKey, NoncePolicy, Rejection, Verifier};
+use countersign_dpop::{
+    CheckedProof, Htu, HtuError, NoRandomness, NonceKey, NoncePolicy, Rejection, VerifiedProof, Verifier,
+};
 use zeroize::Zeroizing;
 
-use crate::authentication::{AssertionError, ClientError, MAX_LIFE};
+use crate::authentication::{AssertionError, AuthenticatedClient, ClientError, MAX_LIFE};
 use crate::client::Client;
 use crate::config::{FAPI2_ALGORITHMS, Settings};
-use crate::endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::error::Refusal;
 use crate::fetch::{Fetch, GuardedFetch, Offline, ResolveHost, SystemResolver};
+use crate::issuer::Issuer;
 use crate::seal::{Seal, SealError, SealFileError};
 use crate::share::{Reserved, Shares};
 use crate::signing::{KeyError, SigningKeys};
-use crate::storage::{SingleUse, SqliteStorage, Storage, StorageError, StorageOpenError, Verdict};
+use crate::storage::{Change, SingleUse, SqliteStorage, Storage, StorageError, StorageOpenError, Verdict};
 
 /// An authorization server, ready to serve.
 #[derive(Clone, Debug)]
@@ -99,12 +102,13 @@ impl AuthServer {
         let shared = Shared {
             verifier: verifier(&settings, nonce_key)?,
             assertion_algorithms: Algorithms::all().narrowed_to(FAPI2_ALGORITHMS).ok_or(OpenError::Algorithms)?,
-            token_htu: settings.issuer.htu(endpoint::TOKEN_PATH)?,
+            htus: htus(&settings.issuer)?,
             settings,
             clock,
             storage,
             fetch,
             keys,
+            seal,
             shares,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -139,7 +143,8 @@ pub(crate) struct Shared {
     pub(crate) keys: SigningKeys,
     pub(crate) verifier: Verifier,
     pub(crate) assertion_algorithms: Algorithms,
-    pub(crate) token_htu: Htu,
+    htus: Vec<Htu>,
+    pub(crate) seal: Seal,
     shares: Shares,
 }
 
@@ -147,6 +152,11 @@ impl Shared {
     /// A fresh nonce of the current epoch.
     pub(crate) fn issue_nonce(&self, now: Timestamp) -> String {
         self.verifier.issue_nonce(&self.storage.epoch().id, now)
+    }
+
+    /// What `htu` has to be in proofs for `endpoint`.
+    pub(crate) fn htu(&self, endpoint: Endpoint) -> &Htu {
+        &self.htus[endpoint as usize]
     }
 
     /// The client of this identifier.
@@ -160,19 +170,38 @@ impl Shared {
         QuotaKey::new(&[self.settings.issuer.as_str(), &client.id])
     }
 
-    /// Makes room for what is about to be recorded.
-    pub(crate) fn reserve_share(
+    /// Records what a request may be accepted with only once and makes `changes`, in one transaction; whatever it
+    /// refuses, nothing is left of the request. A request that has nothing of either costs nothing.
+    pub(crate) async fn commit(
         &self,
-        client: &Client,
-        once: &SingleUse,
+        client: &AuthenticatedClient,
+        proof: Option<CheckedProof>,
+        changes: &[Change],
         now: Timestamp,
-    ) -> Result<Reserved<'_>, Refusal> {
+    ) -> Result<Option<VerifiedProof>, Refusal> {
+        let once = SingleUse {
+            proof: proof.as_ref().map(|proof| proof.replay_entry(Some(self.quota_key(&client.client)))),
+            assertion: client.assertion,
+        };
+        if once.is_empty() && changes.is_empty() {
+            return Ok(None);
+        }
+        let share = self.reserve_share(&client.client, &once, now)?;
+        let verdict = self.storage.commit(&once, changes, now).await?;
+        let recorded = self.judge(verdict)?;
+        let proof = proof.map(|proof| proof.accept(recorded)).transpose()?;
+        share.keep();
+        Ok(proof)
+    }
+
+    /// Makes room for what is about to be recorded.
+    fn reserve_share(&self, client: &Client, once: &SingleUse, now: Timestamp) -> Result<Reserved<'_>, Refusal> {
         let reserved = self.shares.reserve(self.quota_key(client), once.entries(), now);
         reserved.map_err(|full| Refusal::Proof(ReplayError::from(full).into()))
     }
 
     /// What the storage's verdict means for the proof; one about the assertion is a refusal of its own.
-    pub(crate) fn judge(&self, verdict: Verdict) -> Result<Recorded, Refusal> {
+    fn judge(&self, verdict: Verdict) -> Result<Recorded, Refusal> {
         match verdict {
             Verdict::First => Ok(Recorded::First),
             Verdict::ProofReplayed => Ok(Recorded::Replayed),
@@ -188,6 +217,13 @@ impl Shared {
             }
         }
     }
+}
+
+/// By the number of the endpoint.
+fn htus(issuer: &Issuer) -> Result<Vec<Htu>, HtuError> {
+    let mut endpoints = Endpoint::ALL.to_vec();
+    endpoints.sort_by_key(|endpoint| *endpoint as usize);
+    endpoints.into_iter().map(|endpoint| issuer.htu(endpoint.path())).collect()
 }
 
 /// A machine without root certificates serves, and fetches nothing.

@@ -1,7 +1,9 @@
 //! The keys that sign tokens: one signs, all that could still verify a token are published.
 
 use aws_lc_rs::error::Unspecified;
-use countersign_dpop::jose::{Algorithm, KeyFormatError, PublicJwk, SignError, SoftwareKey, encode_base64url};
+use countersign_dpop::jose::{
+    Algorithm, Algorithms, CompactJws, KeyFormatError, PublicJwk, SignError, SoftwareKey, encode_base64url,
+};
 use countersign_dpop::time::Timestamp;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -85,6 +87,14 @@ impl SigningKeys {
         let input = format!("{}.{}", encode_base64url(header.to_string()), encode_base64url(claims));
         let signature = encode_base64url(self.active.sign_now(input.as_bytes())?);
         Ok(Zeroizing::new(format!("{input}.{signature}")))
+    }
+
+    /// Whether one of the published keys made the signature.
+    pub(crate) fn verify(&self, kid: &str, algorithm: &str, jws: &CompactJws<'_>) -> bool {
+        let made_by = |key: &&PublishedKey| key.kid == kid && key.algorithm.name() == algorithm;
+        self.published.iter().find(made_by).is_some_and(|key| {
+            Algorithms::all().verify(key.algorithm, &key.key, jws.signing_input(), jws.signature()).is_ok()
+        })
     }
 
     /// The JWK Set (RFC 7517 §5) to publish.

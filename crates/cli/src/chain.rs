@@ -133,7 +133,7 @@ pub(crate) async fn authserver(
     });
     for resource in resources {
         let scopes = SCOPES.map(str::to_owned).to_vec();
-        config.resources.push(ResourceConfig { identifier: (*resource).to_owned(), scopes });
+        config.resources.push(ResourceConfig::new(*resource, scopes));
     }
     let settings = config.resolve(&data.0).map_err(CommandError::internal)?;
     let server = AuthServer::open(settings, clock).await.map_err(CommandError::configuration)?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aws_lc_rs::digest;
 use countersign_dpop::jose::{
-    Algorithm, Algorithms, CompactJws, Jkt, JsonError, JsonLimits, JwkSet, JwsBuffer, JwsError, from_strict_json,
+    Algorithm, Algorithms, CompactJws, JsonError, JsonLimits, JwsBuffer, JwsError, from_strict_json,
 };
 use countersign_dpop::time::{NumericDate, Timestamp};
 use serde::de::{Error as _, IgnoredAny};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use super::{AuthenticatedClient, ClientError, wrong_method};
 use crate::client::{AuthMethod, Credential};
 use crate::error::Refusal;
-use crate::keys::PublicKeys;
+use crate::keys::{Signed, Unverified};
 use crate::server::Shared;
 use crate::storage::{AssertionEntry, AssertionKey};
 
@@ -74,41 +74,22 @@ pub(super) async fn authenticate(server: &Shared, text: &str, now: Timestamp) ->
     };
     let issuer = server.settings.issuer.as_str();
     let not_after = claims.check(issuer, now).map_err(refused)?;
-    let key = verify_by(keys, server, &Signed { jws: &jws, kid: header.kid.as_deref(), algorithm }, now).await?;
+    let signed = Signed { jws: &jws, kid: header.kid.as_deref(), algorithm };
+    let key = keys.verify(&signed, algorithms, server.fetch.as_ref(), now).await.map_err(unverified)?;
     let assertion = AssertionEntry { key: assertion_key(issuer, &claims), not_after };
     Ok(AuthenticatedClient { client: client.clone(), assertion: Some(assertion), key: Some(key) })
 }
 
+fn unverified(fault: Unverified) -> ClientError {
+    match fault {
+        Unverified::KeyUnknown => AssertionError::KeyUnknown.into(),
+        Unverified::BadSignature => AssertionError::BadSignature.into(),
+        Unverified::KeysAway(away) => away.into(),
+    }
+}
+
 fn refused(error: impl Into<AssertionError>) -> ClientError {
     ClientError::Assertion(error.into())
-}
-
-/// What was signed, and how it says so.
-struct Signed<'a> {
-    jws: &'a CompactJws<'a>,
-    kid: Option<&'a str>,
-    algorithm: Algorithm,
-}
-
-/// Verifies with the client's keys; when the right one is not among them, once more with newer ones.
-async fn verify_by(
-    keys: &PublicKeys,
-    server: &Shared,
-    signed: &Signed<'_>,
-    now: Timestamp,
-) -> Result<Jkt, ClientError> {
-    let fetch = server.fetch.as_ref();
-    let known = keys.current(fetch, now).await?;
-    let refusal = match verify(signed, &known, &server.assertion_algorithms) {
-        Ok(key) => return Ok(key),
-        Err(refusal) => refusal,
-    };
-    let could_be_newer = refusal == AssertionError::KeyUnknown || signed.kid.is_none();
-    if !could_be_newer {
-        return Err(refusal.into());
-    }
-    let newer = keys.newer(&known, fetch, now).await.ok_or(refusal)?;
-    Ok(verify(signed, &newer, &server.assertion_algorithms)?)
 }
 
 #[derive(Deserialize)]
@@ -197,18 +178,6 @@ impl<'a> Claims<'a> {
         }
         Ok(not_after)
     }
-}
-
-fn verify(signed: &Signed<'_>, keys: &JwkSet, algorithms: &Algorithms) -> Result<Jkt, AssertionError> {
-    let (jws, algorithm) = (signed.jws, signed.algorithm);
-    let mut outcome = AssertionError::KeyUnknown;
-    for key in keys.candidates(signed.kid, algorithm) {
-        if algorithms.verify(algorithm, &key.key, jws.signing_input(), jws.signature()).is_ok() {
-            return Ok(key.key.jkt());
-        }
-        outcome = AssertionError::BadSignature;
-    }
-    Err(outcome)
 }
 
 /// What is remembered of an assertion: the issuer, the client and its `jti`.

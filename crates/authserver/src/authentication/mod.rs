@@ -55,6 +55,8 @@ pub(crate) enum ClientError {
     MethodNotRegistered { registered: AuthMethod, used: AuthMethod, basic: bool },
     #[error("client_id is not the authenticated client")]
     ClientIdMismatch,
+    #[error("a public client, where one that authenticates is wanted")]
+    Public,
     #[error("wrong secret")]
     SecretWrong { basic: bool },
     #[error("client assertion: {0}")]

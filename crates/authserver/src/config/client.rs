@@ -23,6 +23,8 @@ pub(super) struct ClientResolver<'a> {
     pub(super) index: usize,
     pub(super) profile: Profile,
     pub(super) base: &'a Path,
+    /// Whether it may introspect, which is reason enough to be registered.
+    pub(super) introspects: bool,
     pub(super) faults: &'a mut Faults,
 }
 
@@ -203,7 +205,7 @@ impl ClientResolver<'_> {
 
     fn grants(&mut self) -> Vec<GrantType> {
         let mut grants = Vec::new();
-        if self.written.grants.is_empty() {
+        if self.written.grants.is_empty() && !self.introspects {
             let what = "write grants = [\"client_credentials\"]";
             self.add("grants", Problem::Missing { what });
         }

@@ -140,6 +140,12 @@ pub enum Problem {
     /// Not scopes.
     #[error("{0}")]
     Scope(#[from] ScopeError),
+    /// A client that is not registered.
+    #[error("no [[client]] has the client_id {client:?}; add it or remove it here")]
+    ClientUnknown {
+        /// The client, shortened.
+        client: String,
+    },
     /// A scope that no resource has.
     #[error("no [[resource]] has the scope {scope:?}; add it there or remove it here")]
     ScopeUnknown {

@@ -20,6 +20,7 @@ pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
 pub(crate) use self::profile::FAPI2_ALGORITHMS;
 pub use self::profile::Profile;
 pub use self::resolve::Settings;
+use crate::resource::TokenFormat;
 
 /// The whole configuration. [`AuthServerConfig::resolve`] makes [`Settings`] of it.
 #[derive(Clone, Debug, Deserialize)]
@@ -170,6 +171,23 @@ pub struct ResourceConfig {
     /// The scopes it knows.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What access tokens for it look like.
+    #[serde(default)]
+    pub token_format: TokenFormat,
+    /// The clients that may introspect tokens for it (RFC 7662). Absent: every confidential client.
+    pub introspected_by: Option<Vec<String>>,
+}
+
+impl ResourceConfig {
+    /// A resource of JWT access tokens.
+    pub fn new<S: Into<String>>(identifier: impl Into<String>, scopes: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            identifier: identifier.into(),
+            scopes: scopes.into_iter().map(Into::into).collect(),
+            token_format: TokenFormat::default(),
+            introspected_by: None,
+        }
+    }
 }
 
 /// `[[user]]`

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::client::ClientResolver;
-use super::{AuthServerConfig, ConfigError, ConfigErrors, Key, NonceSetting, Problem, Profile};
+use super::{
+    AuthServerConfig, AuthSetting, ConfigError, ConfigErrors, Key, NonceSetting, Problem, Profile, ResourceConfig,
+};
 use crate::client::Client;
 use crate::cors::Cors;
 use crate::issuer::Issuer;
@@ -124,9 +126,29 @@ impl AuthServerConfig {
                 faults.add(key("identifier"), Problem::Repeated { found: shorten(&written.identifier) });
             }
             let scopes = faults.note(key("scopes"), Scope::from_tokens(written.scopes.iter().map(String::as_str)));
-            resources.push(Resource { identifier: written.identifier.clone(), scopes: scopes.unwrap_or_default() });
+            self.check_introspectors(written, index, faults);
+            resources.push(Resource {
+                identifier: written.identifier.clone(),
+                scopes: scopes.unwrap_or_default(),
+                token_format: written.token_format,
+                introspected_by: written.introspected_by.clone(),
+            });
         }
         resources
+    }
+
+    fn check_introspectors(&self, written: &ResourceConfig, index: usize, faults: &mut Faults) {
+        let key = || Key::of("resource", index, "introspected_by");
+        for id in written.introspected_by.iter().flatten() {
+            match self.clients.iter().find(|client| client.client_id == *id) {
+                None => faults.add(key(), Problem::ClientUnknown { client: shorten(id) }),
+                Some(client) if client.auth == AuthSetting::None => {
+                    let with = format!("the client {:?}, which does not authenticate", shorten(id));
+                    faults.add(key(), Problem::Meaningless { with });
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     fn resolve_clients(
@@ -137,7 +159,11 @@ impl AuthServerConfig {
     ) -> HashMap<String, Arc<Client>> {
         let mut clients = HashMap::new();
         for (index, written) in self.clients.iter().enumerate() {
-            let mut resolver = ClientResolver { written, index, profile: self.profile, base, faults };
+            let is_named = |resource: &ResourceConfig| {
+                resource.introspected_by.iter().flatten().any(|id| *id == written.client_id)
+            };
+            let introspects = self.resources.iter().any(is_named);
+            let mut resolver = ClientResolver { written, index, profile: self.profile, base, introspects, faults };
             let Some(client) = resolver.resolve(resources) else { continue };
             if clients.insert(client.id.clone(), Arc::new(client)).is_some() {
                 let found = shorten(&written.client_id);

@@ -7,7 +7,7 @@ use axum::response::Response;
 use countersign_dpop::jose::Algorithms;
 use serde_json::{Value, json};
 
-use super::{JWKS_PATH, TOKEN_PATH, document};
+use super::{Endpoint, JWKS_PATH, document};
 use crate::client::AuthMethod;
 use crate::grant::GrantType;
 use crate::scope::Scope;
@@ -33,9 +33,17 @@ pub(super) fn paths(issuer_path: &str) -> Vec<String> {
 fn describe(server: &Shared) -> Value {
     let settings = &server.settings;
     let methods: Vec<&str> = settings.profile.rules().auth_methods.iter().copied().map(AuthMethod::as_str).collect();
+    let confidential: Vec<&str> = methods.iter().copied().filter(|method| *method != "none").collect();
+    let at = |endpoint: Endpoint| settings.issuer.endpoint(endpoint.path());
     json!({
         "issuer": settings.issuer.as_str(),
-        "token_endpoint": settings.issuer.endpoint(TOKEN_PATH),
+        "token_endpoint": at(Endpoint::Token),
+        "introspection_endpoint": at(Endpoint::Introspection),
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": names(&server.assertion_algorithms),
+        "revocation_endpoint": at(Endpoint::Revocation),
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": names(&server.assertion_algorithms),
         "jwks_uri": settings.issuer.endpoint(JWKS_PATH),
         "response_types_supported": [],
         "grant_types_supported": GrantType::ALL.iter().map(|grant| grant.name()).collect::<Vec<_>>(),

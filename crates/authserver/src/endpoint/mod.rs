@@ -1,8 +1,11 @@
 //! Endpoints: one file each.
 
+mod exchange;
 mod health;
+mod introspection;
 mod jwks;
 mod metadata;
+mod revocation;
 mod token;
 
 use std::sync::Arc;
@@ -16,14 +19,48 @@ use serde_json::Value;
 use crate::cors;
 use crate::server::Shared;
 
+pub(crate) use self::exchange::Exchange;
+
+/// An endpoint that takes requests of clients, perhaps with proofs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Endpoint {
+    Introspection,
+    Revocation,
+    #[default]
+    Token,
+}
+
+impl Endpoint {
+    pub(crate) const ALL: &'static [Self] = &[Self::Introspection, Self::Revocation, Self::Token];
+
+    /// Where it is, below the issuer.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Introspection => "/introspect",
+            Self::Revocation => "/revoke",
+            Self::Token => "/token",
+        }
+    }
+
+    /// Its name in logs and metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Introspection => "introspection",
+            Self::Revocation => "revocation",
+            Self::Token => "token",
+        }
+    }
+}
+
 /// Below the issuer.
-pub(crate) const TOKEN_PATH: &str = "/token";
 pub(crate) const JWKS_PATH: &str = "/jwks";
 
 pub(crate) fn router(server: &Arc<Shared>) -> Router {
     let issuer_path = server.settings.issuer.path();
     let mut router = Router::new()
-        .route(&format!("{issuer_path}{TOKEN_PATH}"), post(token::token))
+        .route(&format!("{issuer_path}{}", Endpoint::Token.path()), post(token::token))
+        .route(&format!("{issuer_path}{}", Endpoint::Introspection.path()), post(introspection::introspect))
+        .route(&format!("{issuer_path}{}", Endpoint::Revocation.path()), post(revocation::revoke))
         .route(&format!("{issuer_path}{JWKS_PATH}"), get(jwks::jwks));
     for path in metadata::paths(issuer_path) {
         router = router.route(&path, get(metadata::metadata));

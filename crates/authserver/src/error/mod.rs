@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::authentication::ClientError;
 use crate::form::FormError;
+use crate::seal::SealError;
 use crate::storage::StorageError;
 
 /// Why a request is refused, by the stage that refused it. `Display` is for the log and carries no secret.
@@ -63,6 +64,8 @@ pub(crate) enum IssueError {
     NoRandomness(#[from] NoRandomness),
     #[error(transparent)]
     Sign(#[from] SignError),
+    #[error("the token cannot be sealed: {0}")]
+    Seal(#[from] SealError),
     #[error("the token cannot be written: {0}")]
     Write(#[from] serde_json::Error),
 }
@@ -89,9 +92,9 @@ impl Refusal {
             Self::Client(error) => client_error(error),
             Self::Grant(error) => grant_error(*error),
             Self::Storage(StorageError::Unavailable { .. }) => unavailable("the server cannot judge requests now"),
-            Self::Issue(IssueError::NoRandomness(_) | IssueError::Sign(_) | IssueError::Write(_)) => {
-                unavailable("the server cannot issue tokens now")
-            }
+            Self::Issue(
+                IssueError::NoRandomness(_) | IssueError::Sign(_) | IssueError::Seal(_) | IssueError::Write(_),
+            ) => unavailable("the server cannot issue tokens now"),
         }
     }
 }
@@ -137,6 +140,7 @@ fn client_error(error: &ClientError) -> OAuthError {
             bad_request(ErrorCode::InvalidRequest, "client_assertion and client_assertion_type belong together")
         }
         ClientError::Missing
+        | ClientError::Public
         | ClientError::AssertionTypeUnknown
         | ClientError::ClientIdMismatch
         | ClientError::ClientUnknown { basic: false }

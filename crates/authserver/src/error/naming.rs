@@ -16,6 +16,7 @@ impl Refusal {
             Self::Storage(StorageError::Unavailable { .. }) => "storage_unavailable",
             Self::Issue(error) => match error {
                 IssueError::NoRandomness(_) => "no_randomness",
+                IssueError::Seal(_) => "sealing_failed",
                 IssueError::Sign(_) => "signing_failed",
                 IssueError::Write(_) => "token_not_written",
             },
@@ -48,6 +49,7 @@ const fn client_name(error: &ClientError) -> &'static str {
         ClientError::MethodNotRegistered { .. } => "client_method_not_registered",
         ClientError::ClientIdMismatch => "client_id_mismatch",
         ClientError::SecretWrong { .. } => "client_secret_wrong",
+        ClientError::Public => "client_is_public",
         ClientError::KeysAway(_) => "client_keys_away",
         ClientError::Assertion(error) => assertion_name(error),
     }

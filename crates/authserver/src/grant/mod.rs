@@ -14,7 +14,7 @@ use crate::form::Form;
 use crate::resource::Resource;
 use crate::scope::Scope;
 use crate::server::Shared;
-use crate::storage::SingleUse;
+use crate::storage::Change;
 
 /// The grants of this server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,23 +85,15 @@ impl<'a> GrantContext<'a> {
         if asked.is_subset_of(&available) { Ok(asked) } else { Err(GrantError::ScopeNotAllowed) }
     }
 
-    /// What this request may be accepted with only once.
-    fn single_use(&self) -> SingleUse {
-        SingleUse {
-            proof: self.proof.as_ref().map(|proof| proof.replay_entry(Some(self.server.quota_key(self.client())))),
-            assertion: self.client.assertion,
-        }
-    }
-
     /// Records what may be used once; the last thing that can refuse a request which needs nothing else from the
     /// storage.
     async fn record(self) -> Result<Accepted<'a>, Refusal> {
-        let once = self.single_use();
-        let share = self.server.reserve_share(self.client(), &once, self.now)?;
-        let verdict = self.server.storage.record(&once, self.now).await?;
-        let recorded = self.server.judge(verdict)?;
-        let proof = self.proof.map(|proof| proof.accept(recorded)).transpose()?;
-        share.keep();
+        self.commit(&[]).await
+    }
+
+    /// Records what may be used once and makes `changes`: the last thing that can refuse a request.
+    async fn commit(self, changes: &[Change]) -> Result<Accepted<'a>, Refusal> {
+        let proof = self.server.commit(self.client, self.proof, changes, self.now).await?;
         Ok(Accepted { server: self.server, client: &self.client.client, proof, now: self.now })
     }
 }
@@ -121,12 +113,14 @@ impl Accepted<'_> {
             issuer: self.server.settings.issuer.as_str(),
             subject,
             client_id: &self.client.id,
-            audience: &resource.identifier,
+            resource,
             scope,
             jkt: self.proof.as_ref().map(VerifiedProof::jkt),
+            actor: None,
             issued_at: self.now,
+            ends_by: None,
         };
-        Ok(token.issue(&self.server.keys)?)
+        Ok(token.issue(&self.server.keys, &self.server.seal)?)
     }
 }
 

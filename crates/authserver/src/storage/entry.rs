@@ -18,6 +18,8 @@ pub enum EntryKind {
     PushedRequest,
     /// A refresh token.
     RefreshToken,
+    /// An access token that was taken back before its end.
+    RevokedToken,
     /// A user who is not of the configuration.
     User,
 }
@@ -30,6 +32,7 @@ impl EntryKind {
             Self::Grant => "grant",
             Self::PushedRequest => "pushed_request",
             Self::RefreshToken => "refresh_token",
+            Self::RevokedToken => "revoked_token",
             Self::User => "user",
         }
     }

@@ -89,6 +89,11 @@ pub struct SingleUse {
 }
 
 impl SingleUse {
+    /// True when there is nothing of the kind.
+    pub const fn is_empty(&self) -> bool {
+        self.proof.is_none() && self.assertion.is_none()
+    }
+
     /// How many entries it makes.
     pub fn entries(&self) -> impl Iterator<Item = Timestamp> {
         self.proof.map(|proof| proof.not_after).into_iter().chain(self.assertion.map(|assertion| assertion.not_after))

@@ -103,5 +103,5 @@ async fn offers_no_other_grant() {
         world.send(&world.request().set("grant_type", grant)).await.refused(400, "unsupported_grant_type");
     }
     world.send(&world.request().without("grant_type")).await.refused(400, "invalid_request");
-    world.send(&TokenRequest::default()).await.refused(400, "invalid_request");
+    world.send(&TokenRequest::to("/token")).await.refused(400, "invalid_request");
 }

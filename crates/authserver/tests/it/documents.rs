@@ -15,6 +15,14 @@ async fn metadata_says_what_is_true_and_no_more() {
         json!({
             "issuer": ISSUER,
             "token_endpoint": "https://as.example/token",
+            "introspection_endpoint": "https://as.example/introspect",
+            "introspection_endpoint_auth_methods_supported":
+                ["private_key_jwt", "client_secret_basic", "client_secret_post"],
+            "introspection_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "Ed25519", "EdDSA"],
+            "revocation_endpoint": "https://as.example/revoke",
+            "revocation_endpoint_auth_methods_supported":
+                ["private_key_jwt", "client_secret_basic", "client_secret_post", "none"],
+            "revocation_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "Ed25519", "EdDSA"],
             "jwks_uri": "https://as.example/jwks",
             "response_types_supported": [],
             "grant_types_supported": ["client_credentials"],

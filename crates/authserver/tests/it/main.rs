@@ -9,6 +9,7 @@ mod client_credentials;
 mod cors;
 mod documents;
 mod fetching;
+mod introspection;
 mod nonce;
 mod post;
 mod proof;

@@ -189,8 +189,9 @@ pub(crate) fn jwks_toml(keys: &[&SoftwareKey]) -> String {
 }
 
 /// A request to the token endpoint, to be changed.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct TokenRequest {
+    path: &'static str,
     parameters: Vec<(String, String)>,
     fields: Vec<(HeaderName, String)>,
 }
@@ -198,7 +199,12 @@ pub(crate) struct TokenRequest {
 impl TokenRequest {
     /// A request without client authentication.
     pub(crate) fn plain() -> Self {
-        Self::default().set("grant_type", "client_credentials")
+        Self::to("/token").set("grant_type", "client_credentials")
+    }
+
+    /// A request to another endpoint, without anything.
+    pub(crate) fn to(path: &'static str) -> Self {
+        Self { path, parameters: Vec::new(), fields: Vec::new() }
     }
 
     /// Sets a parameter, in place of the one that is there.
@@ -238,7 +244,7 @@ impl TokenRequest {
     pub(crate) fn to_http(&self) -> Request<Body> {
         let mut request = Request::builder()
             .method(Method::POST)
-            .uri("/token")
+            .uri(self.path)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         for (name, value) in &self.fields {
             request = request.header(name, value);

@@ -1,0 +1,64 @@
+//! Revocation (RFC 7009): a client gives back a token of its own. What is no token of its own is left as it is, and the
+//! answer is the same.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+
+use super::{Endpoint, Exchange};
+use crate::access_token::Claims;
+use crate::error::Refusal;
+use crate::form::Form;
+use crate::server::Shared;
+use crate::storage::{Change, EntryContent, EntryId, EntryKind};
+
+pub(super) async fn revoke(State(server): State<Arc<Shared>>, request: Request) -> Response {
+    let mut exchange = Exchange::begin(&server, Endpoint::Revocation);
+    match answer(&mut exchange, request).await {
+        Ok(revoked) => {
+            exchange.decision.log_answered(if revoked { "revoked" } else { "nothing_to_revoke" });
+            let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            let mut response = (StatusCode::OK, [no_store]).into_response();
+            exchange.add_nonce(&mut response);
+            response
+        }
+        Err(refusal) => exchange.refuse(&refusal),
+    }
+}
+
+/// Whether there was something to revoke.
+async fn answer(exchange: &mut Exchange<'_>, request: Request) -> Result<bool, Refusal> {
+    let (parts, body) = request.into_parts();
+    let form = Form::read(&parts.headers, body).await?;
+    let token = form.required("token")?;
+    let proof = exchange.check_proof(&parts)?;
+    let client = exchange.authenticate(&parts, &form, proof.as_ref()).await?;
+    let (server, now) = (exchange.server, exchange.now);
+    let own = Claims::read(token, server, now).filter(|claims| claims.client_id == client.client.id);
+    let changes = match own {
+        Some(claims) if server.is_live(&claims, now).await? => vec![end(&claims)],
+        Some(_) | None => Vec::new(),
+    };
+    server.commit(&client, proof, &changes, now).await?;
+    Ok(!changes.is_empty())
+}
+
+/// An access token is remembered as revoked until its end.
+fn end(claims: &Claims) -> Change {
+    let content = EntryContent { owner: None, not_after: claims.ends_at(), body: "{}".to_owned() };
+    Change::Add(EntryKind::RevokedToken, EntryId::of(&claims.jti), content)
+}
+
+impl Shared {
+    /// Whether a token that was read has not been revoked.
+    pub(crate) async fn is_live(
+        &self,
+        claims: &Claims,
+        _now: countersign_dpop::time::Timestamp,
+    ) -> Result<bool, Refusal> {
+        let revoked = self.storage.find(EntryKind::RevokedToken, EntryId::of(&claims.jti)).await?;
+        Ok(revoked.is_none())
+    }
+}
