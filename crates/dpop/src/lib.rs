@@ -100,6 +100,6 @@ pub use self::diagnosis::{Diagnosis, DiagnosisCode};
 pub use self::error::{ErrorCode, Rejection};
 pub use self::htu::{Htu, HtuDifference, HtuError, PublicOrigin, PublicOriginError};
 pub use self::make::{MakeError, ProofMaker, ProofRequest};
-pub use self::nonce::{NoRandomness, NonceAge, NonceIssuer, NonceKey, NoncePolicy};
+pub use self::nonce::{NoRandomness, NonceAge, NonceIssuer, NonceKey, NonceKeyRing, NoncePolicy};
 pub use self::proof::{MAX_JTI_LENGTH, MAX_PROOF_LENGTH, Proof};
 pub use self::verifier::{BoundProof, CheckedProof, ConfirmedRequest, ExpectedRequest, VerifiedProof, Verifier};

@@ -1,7 +1,8 @@
 //! Replay stores for DPoP proofs (RFC 9449 §11.1): what makes a captured proof useless.
 //!
-//! [`MemoryReplayStore`] is for exactly one process. It implements [`ReplayStore`], whose contract the suite
-//! `countersign_testkit::replay_contract` states.
+//! [`MemoryReplayStore`] is for exactly one process; with the feature `redis`, `RedisReplayStore` is for many nodes. Both
+//! implement [`ReplayStore`], whose contract the suite `countersign_testkit::replay_contract` states. The rest of this
+//! page is about the store in memory.
 //!
 //! ```
 //! use countersign_dpop::replay::{Recorded, ReplayEntry, ReplayKey, ReplayStore};
@@ -84,5 +85,12 @@
 #![forbid(unsafe_code)]
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub use self::memory::{MemoryReplayConfig, MemoryReplayError, MemoryReplayStats, MemoryReplayStore};
+#[cfg(feature = "redis")]
+pub use self::redis::{
+    LATENCY_BOUNDS, RedisReplayConfig, RedisReplayError, RedisReplayFault, RedisReplayStats, RedisReplayStore,
+    RedisServer, RedisServerError,
+};

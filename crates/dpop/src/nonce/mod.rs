@@ -5,6 +5,7 @@ mod tests;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
@@ -76,8 +77,51 @@ pub enum NonceAge {
 #[derive(Clone)]
 pub struct NonceIssuer {
     realm: String,
+    ring: NonceKeyRing,
+}
+
+/// Keys of nonces that can be replaced while they are in use, as when a shared replay store has drawn a new one. Clones
+/// are the same ring.
+#[derive(Clone)]
+pub struct NonceKeyRing(Arc<RwLock<Ring>>);
+
+struct Ring {
     first: RingKey,
     older: Vec<RingKey>,
+}
+
+impl NonceKeyRing {
+    /// A ring of one key.
+    #[expect(clippy::needless_pass_by_value, reason = "the secret is wiped as soon as the keys are derived")]
+    pub fn new(first: NonceKey) -> Self {
+        Self(Arc::new(RwLock::new(Ring { first: RingKey::derive(&first), older: Vec::new() })))
+    }
+
+    /// From now on `first` signs, and it and `older` verify; what the ring held before is forgotten.
+    pub fn replace(&self, first: &NonceKey, older: &[NonceKey]) {
+        let ring = Ring { first: RingKey::derive(first), older: older.iter().map(RingKey::derive).collect() };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ring;
+    }
+
+    fn push(&self, older: &NonceKey) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).older.push(RingKey::derive(older));
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&Ring) -> T) -> T {
+        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl From<NonceKey> for NonceKeyRing {
+    fn from(key: NonceKey) -> Self {
+        Self::new(key)
+    }
+}
+
+impl fmt::Debug for NonceKeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NonceKeyRing").field("older", &self.with(|ring| ring.older.len())).finish_non_exhaustive()
+    }
 }
 
 impl NonceIssuer {
@@ -86,17 +130,16 @@ impl NonceIssuer {
     /// Seconds after which an answer renews it.
     pub const RENEW_AFTER: i64 = 60;
 
-    /// Issues for `realm` (resource identifier or issuer) with `first`.
-    #[expect(clippy::needless_pass_by_value, reason = "the secret is wiped as soon as the keys are derived")]
-    pub fn new(realm: impl Into<String>, first: NonceKey) -> Self {
-        Self { realm: realm.into(), first: RingKey::derive(&first), older: Vec::new() }
+    /// Issues for `realm` (resource identifier or issuer) with a key, or a ring that somebody else may change.
+    pub fn new(realm: impl Into<String>, keys: impl Into<NonceKeyRing>) -> Self {
+        Self { realm: realm.into(), ring: keys.into() }
     }
 
     /// Also takes nonces signed by `older`, for key rotation.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "the secret is wiped as soon as the keys are derived")]
-    pub fn with_older_key(mut self, older: NonceKey) -> Self {
-        self.older.push(RingKey::derive(&older));
+    pub fn with_older_key(self, older: NonceKey) -> Self {
+        self.ring.push(&older);
         self
     }
 
@@ -104,9 +147,11 @@ impl NonceIssuer {
     pub fn issue(&self, epoch: &EpochId, now: Timestamp) -> String {
         let mut bytes = [0; NONCE_LENGTH];
         bytes[0] = VERSION;
-        bytes[KEY_ID].copy_from_slice(&self.first.id);
         bytes[ISSUED].copy_from_slice(&now.seconds().to_be_bytes());
-        let mac = self.first.mac(&self.realm, epoch, &bytes[..MAC.start]);
+        let mac = self.ring.with(|ring| {
+            bytes[KEY_ID].copy_from_slice(&ring.first.id);
+            ring.first.mac(&self.realm, epoch, &bytes[..MAC.start])
+        });
         bytes[MAC].copy_from_slice(&mac.as_ref()[..MAC.end - MAC.start]);
         encode_base64url(bytes)
     }
@@ -118,7 +163,7 @@ impl NonceIssuer {
     pub fn check(&self, nonce: &str, epoch: &EpochId, now: Timestamp) -> Result<NonceAge, NonceError> {
         let bytes = decode(nonce).ok_or(NonceError::Unknown)?;
         let is_made_by = |key: &RingKey| key.id == bytes[KEY_ID] && key.has_made(&bytes, &self.realm, epoch);
-        if !std::iter::once(&self.first).chain(&self.older).any(is_made_by) {
+        if !self.ring.with(|ring| std::iter::once(&ring.first).chain(&ring.older).any(is_made_by)) {
             return Err(NonceError::Unknown);
         }
         let mut issued = [0; 8];
@@ -129,10 +174,7 @@ impl NonceIssuer {
 
 impl fmt::Debug for NonceIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NonceIssuer")
-            .field("realm", &self.realm)
-            .field("older", &self.older.len())
-            .finish_non_exhaustive()
+        f.debug_struct("NonceIssuer").field("realm", &self.realm).field("ring", &self.ring).finish_non_exhaustive()
     }
 }
 
@@ -142,8 +184,8 @@ const ISSUED: Range<usize> = 4..12;
 const MAC: Range<usize> = 12..30;
 /// A multiple of three, so that base64url has no stray bits and every nonce one spelling.
 const NONCE_LENGTH: usize = 30;
-/// Seconds that the clocks of nodes which share a key may differ.
-const CLOCK_DIFFERENCE: i64 = 5;
+/// Seconds that the clocks of nodes which share a key may differ, as a shared replay store allows it.
+const CLOCK_DIFFERENCE: i64 = 30;
 
 /// What is derived from a [`NonceKey`], once: the MAC key, and an identifier that says nothing about it.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use crate::confirm::Confirmation;
 use crate::error::{NonceError, ProofError, Rejection, ReplayError};
 use crate::htu::Htu;
 use crate::jose::{Algorithm, Algorithms, Jkt, JwsBuffer};
-use crate::nonce::{NonceAge, NonceIssuer, NonceKey, NoncePolicy};
+use crate::nonce::{NonceAge, NonceIssuer, NonceKeyRing, NoncePolicy};
 use crate::proof::Proof;
 use crate::replay::{Epoch, EpochId, QuotaKey, Recorded, ReplayEntry, ReplayKey, ReplayStore};
 use crate::time::{NumericDate, Timestamp, Window};
@@ -38,10 +38,10 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier for `realm` (the resource identifier, or the issuer at an authorization server) with the window
     /// `rfc`, all algorithms, and nonces asked for only where the replay memory does not reach.
-    pub fn new(realm: impl Into<String>, nonce_key: NonceKey) -> Self {
+    pub fn new(realm: impl Into<String>, nonce_keys: impl Into<NonceKeyRing>) -> Self {
         let realm = realm.into();
         Self {
-            nonce_issuer: NonceIssuer::new(realm.clone(), nonce_key),
+            nonce_issuer: NonceIssuer::new(realm.clone(), nonce_keys),
             realm,
             algorithms: Algorithms::all(),
             window: Window::RFC,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use countersign_dpop::error::{ConfirmationError, PolicyError};
 use countersign_dpop::replay::ReplayStore;
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_dpop::{Challenge, NonceKey, NoncePolicy, PublicOrigin, Rejection, Scheme, Verifier};
+use countersign_dpop::{Challenge, NonceKeyRing, NoncePolicy, PublicOrigin, Rejection, Scheme, Verifier};
 use http::{HeaderMap, StatusCode};
 
 pub use self::config::{ResourceConfig, ResourceConfigError, Route};
@@ -56,9 +56,9 @@ impl ResourceServer {
         config: ResourceConfig,
         replay: Arc<dyn ReplayStore>,
         clock: Arc<dyn Clock>,
-        nonce_key: NonceKey,
+        nonce_keys: impl Into<NonceKeyRing>,
     ) -> Self {
-        let verifier = Verifier::new(config.identifier.clone(), nonce_key)
+        let verifier = Verifier::new(config.identifier.clone(), nonce_keys)
             .with_algorithms(config.algorithms.clone())
             .with_window(config.window)
             .with_nonce_policy(config.nonce_policy);
