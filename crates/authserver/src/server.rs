@@ -22,7 +22,7 @@ use crate::issuer::Issuer;
 use crate::seal::{Seal, SealError, SealFileError};
 use crate::share::{Reserved, Shares};
 use crate::signing::{KeyError, SigningKeys};
-use crate::storage::{Change, SingleUse, SqliteStorage, Storage, StorageError, StorageOpenError, Verdict};
+use crate::storage::{Change, SingleUse, SqlStorage, Storage, StorageError, StorageOpenError, Verdict};
 
 /// An authorization server, ready to serve.
 #[derive(Clone, Debug)]
@@ -60,14 +60,17 @@ pub enum OpenError {
 }
 
 impl AuthServer {
-    /// Opens the storage in the data directory of `settings`, making what is not there: directory, database, sealing
-    /// key, signing key.
+    /// Opens the storage that `settings` name, making what is not there: data directory, tables, sealing key, signing
+    /// key.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let window = settings.profile.rules().window;
-        let storage = SqliteStorage::open(&settings.data, window, clock.now()).await?;
+        let storage = match &settings.database {
+            Some(address) => SqlStorage::open_postgres(address, window, clock.now()).await?,
+            None => SqlStorage::open_sqlite(&settings.data, window, clock.now()).await?,
+        };
         Self::open_with(settings, Arc::new(storage), clock).await
     }
 

@@ -1,5 +1,5 @@
 //! For tests of Countersign, never a dependency of anything that runs: a clock to turn by hand, fixed keys, the corpus of
-//! good and bad input, the contract suite for replay stores, and real servers started on loopback.
+//! good and bad input, the contract suites for replay stores and for the storage of the authorization server, and real servers started on loopback.
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -7,5 +7,7 @@ pub mod corpus;
 pub mod keys;
 pub mod replay_contract;
 pub mod service;
+#[cfg(feature = "authserver")]
+pub mod storage_contract;
 
 pub use self::clock::FakeClock;

@@ -3,6 +3,8 @@
 //! A test that needs one is a [`libtest_mimic::Trial`] made by [`trial`]: where the program is not installed it is reported as
 //! ignored, with what is missing beside its name; with `COUNTERSIGN_REQUIRE_SERVICES=1` that is a failure instead.
 
+pub mod postgres;
+
 use std::{
     env, fs, io,
     net::{SocketAddr, TcpListener, TcpStream},

@@ -9,6 +9,7 @@ use crate::cors::OriginError;
 use crate::fetch::FetchUrlError;
 use crate::issuer::IssuerError;
 use crate::scope::ScopeError;
+use crate::storage::PostgresAddressError;
 
 /// Everything that is wrong with a configuration, in the order in which it is written. Never empty.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,9 @@ pub enum Problem {
         /// What is wrong.
         fault: OriginError,
     },
+    /// Not an address of a database.
+    #[error("{0}")]
+    Database(#[from] PostgresAddressError),
     /// A key that is needed is absent.
     #[error("missing; {what}")]
     Missing {

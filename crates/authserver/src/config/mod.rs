@@ -37,8 +37,10 @@ pub struct AuthServerConfig {
     pub cors_origins: Vec<String>,
     /// The data directory; relative paths count from the configuration's directory.
     pub data: Option<PathBuf>,
-    /// `postgres://…` in place of `data`.
+    /// `postgres://…` in place of a database in `data`.
     pub database: Option<SecretString>,
+    /// A file that holds nothing but such a URL.
+    pub database_file: Option<PathBuf>,
     /// Which rules apply.
     #[serde(default)]
     pub profile: Profile,
@@ -66,6 +68,7 @@ impl AuthServerConfig {
             cors_origins: Vec::new(),
             data: Some(data.into()),
             database: None,
+            database_file: None,
             profile: Profile::default(),
             nonce: NonceSetting::default(),
             clients: Vec::new(),

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use super::client::ClientResolver;
+use super::file::{read_text, without_line_end};
 use super::{
     AuthServerConfig, AuthSetting, ConfigError, ConfigErrors, Key, NonceSetting, Problem, Profile, ResourceConfig,
 };
@@ -14,6 +17,7 @@ use crate::cors::Cors;
 use crate::issuer::Issuer;
 use crate::resource::Resource;
 use crate::scope::Scope;
+use crate::storage::PostgresAddress;
 
 /// A configuration that can be served.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ pub struct Settings {
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) cors: Cors,
     pub(crate) data: PathBuf,
+    pub(crate) database: Option<PostgresAddress>,
     pub(crate) profile: Profile,
     pub(crate) nonce: NonceSetting,
     pub(crate) clients: HashMap<String, Arc<Client>>,
@@ -66,10 +71,8 @@ impl AuthServerConfig {
         let issuer = faults.note(Key::top("issuer"), Issuer::parse(&self.issuer));
         self.refuse_what_is_not_there_yet(&mut faults);
         let cors = self.resolve_cors(&mut faults);
-        let data = self.data.as_ref().map(|data| base.join(data));
-        if data.is_none() {
-            faults.add(Key::top("data"), Problem::Missing { what: "write the path of the data directory" });
-        }
+        let database = self.resolve_database(base, &mut faults);
+        let data = self.resolve_data(base, &mut faults);
         let resources = self.resolve_resources(&mut faults);
         // With faulty resources nothing can be said about the clients' scopes.
         let are_right = !faults.0.iter().any(|fault| fault.key.is_of("resource"));
@@ -81,6 +84,7 @@ impl AuthServerConfig {
                 admin: self.admin,
                 cors,
                 data,
+                database,
                 profile: self.profile,
                 nonce: self.nonce,
                 clients,
@@ -91,12 +95,36 @@ impl AuthServerConfig {
     }
 
     fn refuse_what_is_not_there_yet(&self, faults: &mut Faults) {
-        if self.database.is_some() {
-            faults.add(Key::top("database"), Problem::NotAvailable { what: "Postgres".to_owned() });
-        }
         if !self.users.is_empty() {
             faults.add(Key::of("user", 0, "username"), Problem::NotAvailable { what: "signing users in".to_owned() });
         }
+    }
+
+    fn resolve_database(&self, base: &Path, faults: &mut Faults) -> Option<PostgresAddress> {
+        match (&self.database, &self.database_file) {
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                faults.add(Key::top("database_file"), Problem::Ambiguous { other: "database" });
+                None
+            }
+            (Some(url), None) => faults.note(Key::top("database"), PostgresAddress::parse(url)),
+            (None, Some(file)) => {
+                let key = Key::top("database_file");
+                let text = faults.note(key, read_text(base.join(file), MAX_DATABASE_FILE))?;
+                let url = SecretString::from(without_line_end(&text).to_owned());
+                faults.note(key, PostgresAddress::parse(&url))
+            }
+        }
+    }
+
+    /// Beside a database of its own the directory holds the sealing key only, so it may go without saying.
+    fn resolve_data(&self, base: &Path, faults: &mut Faults) -> Option<PathBuf> {
+        let has_database = self.database.is_some() || self.database_file.is_some();
+        let data = self.data.as_deref().or_else(|| has_database.then_some(Path::new("authserver-data")));
+        if data.is_none() {
+            faults.add(Key::top("data"), Problem::Missing { what: "write the path of the data directory" });
+        }
+        data.map(|data| base.join(data))
     }
 
     fn resolve_cors(&self, faults: &mut Faults) -> Cors {
@@ -173,6 +201,9 @@ impl AuthServerConfig {
         clients
     }
 }
+
+/// The longest file with a database URL, in bytes.
+const MAX_DATABASE_FILE: u64 = 4_096;
 
 /// What was found wrong so far.
 #[derive(Default)]

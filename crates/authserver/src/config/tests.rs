@@ -86,8 +86,18 @@ fn names_the_key_and_what_to_do() {
         ),
         (
             "data = \"data\"",
-            "data = \"data\"\ndatabase = \"postgres://canary\"",
-            "database: Postgres is not available in this version; remove it",
+            "data = \"data\"\ndatabase = \"mysql://canary\"",
+            "database: write postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+        ),
+        (
+            "data = \"data\"",
+            "database = \"postgres://canary@db.example:port/as\"",
+            "database: not a Postgres URL; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %xx for odd characters",
+        ),
+        (
+            "data = \"data\"",
+            "database = \"postgres://canary@db.example/as\"\ndatabase_file = \"url\"",
+            "database_file: stands beside database; keep one of them",
         ),
         ("https://api.example", "https://api.example#x", RESOURCE),
         ("https://api.example", "/api", RESOURCE),

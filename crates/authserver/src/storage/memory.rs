@@ -3,9 +3,7 @@
 use countersign_dpop::replay::{Epoch, EpochId};
 use countersign_dpop::time::{Timestamp, Window};
 
-/// A clock that goes back by no more than this is taken to stand still, in seconds.
-const STEP_BACK: i64 = 1;
-/// Entries are kept this much longer than they could be accepted, in seconds.
+/// Entries are kept this much longer than they could be accepted, in seconds: more than clocks may differ.
 const KEPT_LONGER: i64 = 60;
 
 /// The one row that says how complete the memory is.
@@ -31,9 +29,10 @@ impl Memory {
     }
 
     /// True when proofs could be acceptable at `now` of which no record is left: the clock went back behind what was
-    /// swept, or the window became wider than the one by which entries were kept.
-    pub(super) fn is_incomplete(&self, window: Window, now: Timestamp) -> bool {
-        self.highest_seen.since(now) > STEP_BACK || window.max_age() > self.max_age
+    /// swept, or the window became wider than the one by which entries were kept. A clock that went back by no more
+    /// than `step_back` seconds is taken to stand still.
+    pub(super) fn is_incomplete(&self, window: Window, step_back: i64, now: Timestamp) -> bool {
+        self.highest_seen.since(now) > step_back || window.max_age() > self.max_age
     }
 
     /// The same memory in a new epoch, behind whose floor it asks for nonces.
@@ -70,17 +69,17 @@ mod tests {
     #[test]
     fn takes_a_small_step_back_for_standing_still() {
         let memory = Memory::begin(OLD, Window::RFC, at(1_000));
-        assert!(!memory.is_incomplete(Window::RFC, at(999)));
-        assert!(memory.is_incomplete(Window::RFC, at(998)));
+        assert!(!memory.is_incomplete(Window::RFC, 1, at(999)));
+        assert!(memory.is_incomplete(Window::RFC, 1, at(998)));
     }
 
     #[test]
     fn is_incomplete_when_the_window_widens_and_not_when_it_narrows() {
         let memory = Memory::begin(OLD, Window::RFC, at(1_000));
-        assert!(memory.is_incomplete(Window::MCP, at(1_000)));
-        assert!(!memory.is_incomplete(Window::STRICT, at(1_000)));
+        assert!(memory.is_incomplete(Window::MCP, 1, at(1_000)));
+        assert!(!memory.is_incomplete(Window::STRICT, 1, at(1_000)));
         let widened = memory.in_new_epoch(NEW, Window::MCP, at(1_000));
-        assert!(!widened.is_incomplete(Window::MCP, at(1_000)));
+        assert!(!widened.is_incomplete(Window::MCP, 1, at(1_000)));
         assert_eq!(widened.epoch, Epoch { id: NEW, floor: at(1_300) });
     }
 

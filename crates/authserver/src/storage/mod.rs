@@ -1,9 +1,10 @@
 //! What the server keeps: one small trait, its methods named by what happens to a thing in its life, each of them
-//! atomic. SQLite is the first implementation.
+//! atomic. SQL databases implement it.
 
 mod entry;
 mod memory;
-mod sqlite;
+mod open_error;
+mod sql;
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +15,8 @@ use countersign_dpop::replay::{Epoch, ReplayEntry};
 use countersign_dpop::time::Timestamp;
 
 pub use self::entry::{Change, Entry, EntryContent, EntryId, EntryKind, EntryVersion, Listing};
-pub use self::sqlite::{SqliteStorage, StorageOpenError};
+pub use self::open_error::StorageOpenError;
+pub use self::sql::{PostgresAddress, PostgresAddressError, SqlStorage};
 
 /// An answer of the storage to come.
 pub type Stored<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
@@ -33,7 +35,7 @@ pub enum StorageError {
 
 /// What an authorization server keeps.
 ///
-/// The contract, which the suite in `tests/` runs against every implementation:
+/// The contract, which `countersign_testkit::storage_contract` runs against every implementation:
 /// * [`Storage::commit`] is one atomic transaction: of any number of concurrent calls with one proof, one assertion or
 ///   one entry as it was read, exactly one gets [`Verdict::First`]; any other verdict leaves nothing behind.
 /// * An entry lives until after its `not_after`, judged by the highest time the storage has seen. What is forgotten

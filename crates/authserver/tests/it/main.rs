@@ -17,7 +17,6 @@ mod published_keys;
 mod replay;
 mod requests;
 mod restart;
-mod storage_contract;
 mod support;
 mod trouble;
 mod wire;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_authserver::storage::{
-    Change, Entry, EntryId, EntryKind, Listing, SealedKey, SingleUse, SqliteStorage, Storage, StorageError, Stored,
+    Change, Entry, EntryId, EntryKind, Listing, SealedKey, SingleUse, SqlStorage, Storage, StorageError, Stored,
     Verdict,
 };
 use countersign_authserver::{AuthServer, OpenError};
@@ -83,7 +83,7 @@ async fn without_storage_nothing_is_accepted_and_nothing_spent_rows_338_340() {
 #[tokio::test]
 async fn a_locked_database_is_waited_for_so_long_and_no_longer_row_339() {
     let world = World::new().await;
-    let path = world.dir.path().join("data").join(SqliteStorage::FILE);
+    let path = world.dir.path().join("data").join(SqlStorage::FILE);
     let mut other = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     let request = world.bound_request();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_locked_database_is_waited_for_so_long_and_no_longer_row_339() {
 #[tokio::test]
 async fn refuses_a_database_of_a_newer_program() {
     let world = World::new().await;
-    let path = world.dir.path().join("data").join(SqliteStorage::FILE);
+    let path = world.dir.path().join("data").join(SqlStorage::FILE);
     let mut other = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -130,7 +130,7 @@ async fn refuses_a_file_that_is_no_database() {
     let world = World::new().await;
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
-    std::fs::write(dir.path().join("data").join(SqliteStorage::FILE), vec![b'x'; 8_192]).unwrap();
+    std::fs::write(dir.path().join("data").join(SqlStorage::FILE), vec![b'x'; 8_192]).unwrap();
     let error = AuthServer::open(settings(&world.config, &dir), world.clock.shared()).await.unwrap_err();
     assert!(matches!(error, OpenError::Storage(_)), "{error}");
 }

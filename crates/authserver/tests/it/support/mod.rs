@@ -11,7 +11,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use countersign_authserver::fetch::Fetch;
-use countersign_authserver::storage::{SqliteStorage, Storage};
+use countersign_authserver::storage::{SqlStorage, Storage};
 use countersign_authserver::{AuthServer, AuthServerConfig, Settings};
 use countersign_dpop::jose::{Algorithm, SoftwareKey};
 use countersign_dpop::time::{Clock, Timestamp, Window};
@@ -69,7 +69,7 @@ impl World {
     pub(crate) async fn on_storage(wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>) -> Self {
         let mut world = Self::new().await;
         let now = world.clock.now();
-        let storage = SqliteStorage::open(&world.dir.path().join("data"), Window::RFC, now).await.unwrap();
+        let storage = SqlStorage::open_sqlite(&world.dir.path().join("data"), Window::RFC, now).await.unwrap();
         let settings = settings(&world.config, &world.dir);
         world.server = AuthServer::open_with(settings, wrap(Arc::new(storage)), world.clock.shared()).await.unwrap();
         world
@@ -79,7 +79,8 @@ impl World {
     pub(crate) async fn fetching(fetch: Arc<dyn Fetch>, change: impl FnOnce(String) -> String) -> Self {
         let mut world = Self::with(change).await;
         let now = world.clock.now();
-        let storage = Arc::new(SqliteStorage::open(&world.dir.path().join("data"), Window::RFC, now).await.unwrap());
+        let storage =
+            Arc::new(SqlStorage::open_sqlite(&world.dir.path().join("data"), Window::RFC, now).await.unwrap());
         let settings = settings(&world.config, &world.dir);
         world.server = AuthServer::open_fetching(settings, storage, world.clock.shared(), fetch).await.unwrap();
         world

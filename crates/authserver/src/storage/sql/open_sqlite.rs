@@ -1,52 +1,17 @@
-//! Making and opening the database, and bringing its schema up to date.
+//! Making and opening an SQLite database, and bringing its schema up to date.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
-use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr, SqlitePool};
+use sqlx::{ConnectOptions, SqlitePool};
 
 use super::TIME_LIMIT;
+use super::migrations::{self, MigrationFault};
 use crate::seal::private_file;
-use crate::storage::StorageError;
-
-/// The storage cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageOpenError {
-    /// The data directory or a file in it cannot be made.
-    #[error("{} cannot be used: {fault}", path.display())]
-    File {
-        /// Which one.
-        path: PathBuf,
-        /// Why not.
-        fault: io::Error,
-    },
-    /// A newer version of this program has been here.
-    #[error(
-        "{} has schema {found}, this program knows schemas up to {known}; use the newer program, or a backup from \
-         before it ran",
-        path.display()
-    )]
-    NewerSchema {
-        /// The database.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// The newest schema known here.
-        known: i64,
-    },
-    /// The database is there and does not do what it should.
-    #[error("{} cannot be used: {fault}", path.display())]
-    Database {
-        /// The database.
-        path: PathBuf,
-        /// What it said.
-        fault: StorageError,
-    },
-}
+use crate::storage::{StorageError, StorageOpenError};
 
 /// Opens the database at `path` in `directory`.
 pub(super) async fn open(directory: &Path, path: &Path) -> Result<SqlitePool, StorageOpenError> {
@@ -62,12 +27,6 @@ pub(super) async fn open(directory: &Path, path: &Path) -> Result<SqlitePool, St
 
 /// How long to wait for a lock that another process holds.
 const BUSY_LIMIT: Duration = Duration::from_secs(3);
-
-/// Every schema change ever released, in order. A released one never changes again.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
-    (1, "proofs assertions keys", include_str!("../../../migrations/sqlite/0001_proofs_assertions_keys.sql")),
-    (2, "entries", include_str!("../../../migrations/sqlite/0002_entries.sql")),
-];
 
 fn make_directory(directory: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -100,6 +59,24 @@ fn make_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Opens a database that lives in this process only, for tests.
+pub(super) async fn open_in_memory() -> Result<SqlitePool, StorageOpenError> {
+    let path = Path::new(":memory:");
+    let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true).disable_statement_logging();
+    // Every connection would be a database of its own.
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(TIME_LIMIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await;
+    let pool = pool.map_err(|fault| StorageOpenError::Database { path: path.to_owned(), fault: fault.into() })?;
+    migrate(&pool, path).await?;
+    Ok(pool)
+}
+
 async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -120,25 +97,12 @@ async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
 }
 
 async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StorageOpenError> {
-    let migrations = MIGRATIONS.map(|(version, name, sql)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    let known = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or_default();
-    match Migrator::with_migrations(migrations.to_vec()).run(pool).await {
-        Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(found)) => {
-            let found = newest_schema(pool).await.unwrap_or(found);
-            Err(StorageOpenError::NewerSchema { path: path.to_owned(), found, known })
+    let fault = |fault: StorageError| StorageOpenError::Database { path: path.to_owned(), fault };
+    let mut connection = pool.acquire().await.map_err(|error| fault(error.into()))?;
+    migrations::run(&mut *connection, migrations::SQLITE).await.map_err(|error| match error {
+        MigrationFault::NewerSchema { found, known } => {
+            StorageOpenError::NewerSchema { database: path.display().to_string(), found, known }
         }
-        Err(fault) => {
-            let fault = StorageError::Unavailable { reason: fault.to_string() };
-            Err(StorageOpenError::Database { path: path.to_owned(), fault })
-        }
-    }
-}
-
-async fn newest_schema(pool: &SqlitePool) -> Option<i64> {
-    let mut connection = pool.acquire().await.ok()?;
-    let applied = connection.list_applied_migrations("_sqlx_migrations").await.ok()?;
-    applied.iter().map(|migration| migration.version).max()
+        MigrationFault::Failed { reason } => fault(StorageError::Unavailable { reason }),
+    })
 }

@@ -2,7 +2,8 @@
 
 use countersign_dpop::time::Timestamp;
 
-use super::{Memory, Work};
+use super::work::Work;
+use crate::storage::memory::Memory;
 
 /// Sweeps about `limit` entries of each kind, the oldest first, and notes in `memory` what is forgotten by it.
 pub(super) async fn sweep_some(
@@ -47,9 +48,8 @@ const ENTRIES: Kind = Kind {
 
 /// Returns through which `not_after` entries were swept, and how many.
 async fn sweep(work: &mut Work, kind: &Kind, before: Timestamp, limit: i64) -> Result<(Timestamp, u64), sqlx::Error> {
-    let find = sqlx::query_as(kind.find).bind(before.seconds()).bind(limit);
-    let (through,): (Option<i64>,) = find.fetch_one(&mut **work).await?;
-    let Some(through) = through else { return Ok((Timestamp::MIN, 0)) };
-    let swept = sqlx::query(kind.delete).bind(through).execute(&mut **work).await?;
-    Ok((Timestamp::from_seconds(through), swept.rows_affected()))
+    let found = work.fetch_one(kind.find, &[before.into(), limit.into()]).await?;
+    let Some(through) = found.optional_number(0)? else { return Ok((Timestamp::MIN, 0)) };
+    let swept = work.execute(kind.delete, &[through.into()]).await?;
+    Ok((Timestamp::from_seconds(through), swept))
 }
