@@ -11,7 +11,7 @@ use countersign_authserver::config::{AuthSetting, ClientConfig as RegisteredClie
 use countersign_authserver::{AuthServer, AuthServerConfig, BoundAuthServer};
 use countersign_client::ClientConfig;
 use countersign_client::config::{AssertionKey, Authentication, KeyPlaces};
-use countersign_client::keys::{KeyName, KeyStore, SealedFileStore};
+use countersign_client::keys::{KeyName, KeyPlace, KeyStore, SealedFileStore};
 use countersign_dpop::jose::Algorithm;
 use countersign_dpop::time::{Clock, SystemClock};
 use countersign_gateway::{DecisionSink, Gateway, GatewayConfig};
@@ -102,7 +102,7 @@ pub(crate) fn client(data: &DataDirectory, issuer: &str, resource: &str) -> Resu
     }
     let authentication =
         Authentication::PrivateKeyJwt { key: AssertionKey::Stored(key_name(ASSERTION_KEY)?), kid: None };
-    let places = KeyPlaces { directory: data.0.join("keys"), dpop: key_name(DPOP_KEY)? };
+    let places = KeyPlaces { store: KeyPlace::Files(data.0.join("keys")), dpop: key_name(DPOP_KEY)? };
     ClientConfig::new(issuer, CLIENT_ID, authentication, places)
         .and_then(|config| config.with_resource(resource))
         .map(|config| config.with_scope(&SCOPES.join(" ")))

@@ -12,13 +12,15 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::config::{AssertionKey, Authentication, ClientConfig, ClientSecret};
-use crate::flows::{Authenticator, TokenError, client_credentials};
+use crate::enrolment::{Enrolment, Registration};
+use crate::flows::{Authenticator, TokenError, revoke};
 use crate::http::{Http, TimeLimits, TransportError};
-use crate::keys::{KeyStore, KeyStoreError};
-use crate::nonce::{Binding, NonceJar};
+use crate::keys::{KeyName, KeyStore, KeyStoreError};
+use crate::nonce::NonceJar;
 use crate::observe::{Observer, Step};
 use crate::prover::Prover;
-use crate::session::{Registration, Session};
+use crate::renewal::{KeptSession, TokenSource, blocking};
+use crate::sessions::{Session, SessionStore};
 use crate::token::{AccessToken, Source, TokenCache};
 
 /// One client at one issuer, with its key, its token and what it has learned of the servers. Clones share all that.
@@ -26,8 +28,11 @@ use crate::token::{AccessToken, Source, TokenCache};
 /// Tokens are fetched when they are needed, by one caller for all, and kept in memory only.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(crate) session: Session,
+    pub(crate) enrolment: Enrolment,
     pub(crate) tokens: Arc<TokenCache>,
+    source: TokenSource,
+    /// How many redirects are followed.
+    pub(crate) redirects: u8,
 }
 
 /// Why a client could not be opened. Carries nothing secret.
@@ -63,6 +68,14 @@ pub enum OpenError {
     /// A key of the store.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
+    /// The key of that name is another than the one that the session's tokens are bound to.
+    #[error("key '{name}' is not the one that the session is bound to ({expected}); log in again")]
+    KeyChanged {
+        /// The key.
+        name: KeyName,
+        /// The thumbprint that the tokens are bound to.
+        expected: Jkt,
+    },
     /// Proofs and assertions by one key: who gets the one could use it as the other.
     #[error("the key for private_key_jwt is the key for proofs too ({jkt}); use two keys")]
     OneKeyForBoth {
@@ -87,25 +100,56 @@ impl Client {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(config: &ClientConfig, keys: &dyn KeyStore, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::with_source(config, keys, clock, "", TokenSource::ClientCredentials)
+    }
+
+    /// Opens a session that is kept in `sessions`, with its key from `keys`. Its token is renewed when that is needed,
+    /// by one process for all. Blocks while keys are unsealed; no request is made yet.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::KeyChanged`] when the key is not the one that the tokens are bound to.
+    pub fn of_session(
+        session: &Session,
+        sessions: SessionStore,
+        keys: &dyn KeyStore,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let source = TokenSource::Session(KeptSession { store: sessions, id: session.id() });
+        let client = Self::with_source(&session.config, keys, clock, &session.label, source)?;
+        if *client.jkt() == session.jkt {
+            Ok(client)
+        } else {
+            Err(OpenError::KeyChanged { name: session.config.keys.dpop.clone(), expected: session.jkt })
+        }
+    }
+
+    fn with_source(
+        config: &ClientConfig,
+        keys: &dyn KeyStore,
+        clock: Arc<dyn Clock>,
+        label: &str,
+        source: TokenSource,
+    ) -> Result<Self, OpenError> {
         let maker = ProofMaker::new(keys.open(&config.keys.dpop)?);
         let authenticator = authenticator(config, keys, maker.jkt())?;
-        let binding = Binding::new(&format!("{} {}", config.issuer, config.client_id));
-        let prover = Prover::new(maker, clock, Arc::new(NonceJar::default()), binding);
-        let registration = Registration {
-            issuer: config.issuer.clone(),
-            client_id: config.client_id.clone(),
-            resource: config.resource.clone(),
-            scope: config.scope.clone(),
-            assume_dpop: config.assume_dpop,
-        };
+        let prover = Prover::new(maker, clock, Arc::new(NonceJar::default()), config.binding(label));
         let http = Http::new(TimeLimits::default())?;
-        Ok(Self { session: Session::new(registration, authenticator, prover, http), tokens: Arc::default() })
+        let enrolment = Enrolment::new(Registration::of(config), authenticator, prover, http);
+        Ok(Self { enrolment, tokens: Arc::default(), source, redirects: 0 })
+    }
+
+    /// Follows up to `limit` redirects of one call, on the same origin and within the resource, each with a proof of
+    /// its own. Other redirects are given back.
+    #[must_use]
+    pub const fn following_redirects(mut self, limit: u8) -> Self {
+        self.redirects = limit;
+        self
     }
 
     /// Tells every step of this client, and of clones made from it from now on, to `observe`.
     #[must_use]
     pub fn with_observer(mut self, observe: impl Fn(&Step) + Send + Sync + 'static) -> Self {
-        self.session.observer = Observer::new(observe);
+        self.enrolment.observer = Observer::new(observe);
         self
     }
 
@@ -114,18 +158,18 @@ impl Client {
     /// # Errors
     /// [`OpenError::Http`].
     pub fn with_time_limits(mut self, limits: TimeLimits) -> Result<Self, OpenError> {
-        self.session.http = Http::new(limits)?;
+        self.enrolment.http = Http::new(limits)?;
         Ok(self)
     }
 
     /// The thumbprint of the key that proofs are made with.
     pub fn jkt(&self) -> &Jkt {
-        self.session.prover.maker.jkt()
+        self.enrolment.prover.maker.jkt()
     }
 
     /// What makes this client's proofs.
     pub fn proof_maker(&self) -> &ProofMaker {
-        &self.session.prover.maker
+        &self.enrolment.prover.maker
     }
 
     /// A token that is good for a request now: the kept one, or a new one.
@@ -137,15 +181,38 @@ impl Client {
     }
 
     pub(crate) async fn token_and_source(&self) -> Result<(Arc<AccessToken>, Source), TokenError> {
-        let fetch = async {
-            let metadata = self.session.metadata().await?;
-            client_credentials(&self.session, &metadata).await
-        };
-        self.tokens.get(self.session.prover.clock.now(), fetch).await
+        let fetch = |refused| self.source.fetch(&self.enrolment, refused);
+        self.tokens.get(self.enrolment.prover.clock.now(), fetch).await
+    }
+
+    /// Revokes the session's tokens at the issuer (RFC 7009) and forgets the session, also when the issuer could not
+    /// be told. True when it was told.
+    ///
+    /// # Errors
+    /// [`TokenError::Session`] when the session cannot be forgotten; otherwise why the issuer could not be told.
+    pub async fn log_out(&self) -> Result<bool, TokenError> {
+        let TokenSource::Session(kept) = &self.source else { return Ok(false) };
+        let _lock = kept.store.lock(&kept.id).await?;
+        let revoked = self.revoke(kept).await;
+        let (store, id) = (kept.store.clone(), kept.id);
+        blocking(move || store.remove(&id)).await?;
+        self.tokens.clear().await;
+        revoked
+    }
+
+    async fn revoke(&self, kept: &KeptSession) -> Result<bool, TokenError> {
+        let (store, id) = (kept.store.clone(), kept.id);
+        let session = blocking(move || store.load(&id)).await?;
+        let metadata = self.enrolment.metadata().await?;
+        revoke(&self.enrolment, &metadata, &session.tokens).await
     }
 }
 
-fn authenticator(config: &ClientConfig, keys: &dyn KeyStore, dpop: &Jkt) -> Result<Authenticator, OpenError> {
+pub(crate) fn authenticator(
+    config: &ClientConfig,
+    keys: &dyn KeyStore,
+    dpop: &Jkt,
+) -> Result<Authenticator, OpenError> {
     match &config.authentication {
         Authentication::PrivateKeyJwt { key, kid } => {
             let signer = assertion_key(key, keys)?;

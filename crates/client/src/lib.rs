@@ -24,15 +24,14 @@
 //! use std::path::Path;
 //! use std::sync::Arc;
 //!
-//! use countersign_client::keys::SealedFileStore;
 //! use countersign_client::{Client, ClientConfig, RequestBody};
 //! use countersign_dpop::time::SystemClock;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let clock = Arc::new(SystemClock);
 //! let config = ClientConfig::parse(&std::fs::read_to_string("client.toml")?, Path::new("."))?;
-//! let keys = SealedFileStore::new(&config.keys().directory, clock.clone());
-//! let client = Client::open(&config, &keys, clock)?;
+//! let keys = config.keys().store.open(None, clock.clone())?;
+//! let client = Client::open(&config, keys.as_ref(), clock)?;
 //! let request = http::Request::get("https://api.example.com/orders").body(RequestBody::empty())?;
 //! let response = client.call(request).await?;
 //! println!("{}", response.status());
@@ -45,23 +44,28 @@ mod call;
 mod client;
 pub mod config;
 mod discovery;
+mod enrolment;
 mod flows;
 mod http;
 pub mod keys;
+pub mod login;
 mod nonce;
 mod observe;
 mod prover;
-mod session;
+mod renewal;
+pub mod sessions;
 mod shown;
 mod token;
 
-pub use self::call::CallError;
+pub use self::call::{CallError, Next, Signing};
 pub use self::client::{Client, OpenError};
 pub use self::config::ClientConfig;
-pub use self::discovery::DiscoveryError;
-pub use self::flows::TokenError;
+pub use self::discovery::{DiscoveryError, ResourceMetadata};
+pub use self::flows::{AuthorizationError, DeviceAuthorization, SubjectToken, SubjectTokenType, TokenError};
 pub use self::http::{Endpoint, EndpointError, RequestBody, ResponseBody, TimeLimits, TransportError};
+pub use self::login::{Login, LoginError};
 pub use self::nonce::{Binding, Nonce, NonceJar};
 pub use self::observe::{Server, Step};
 pub use self::prover::{ClockOff, NonceError};
-pub use self::token::AccessToken;
+pub use self::sessions::{Session, SessionStore};
+pub use self::token::{AccessToken, RefreshToken, TokenKind, Tokens};

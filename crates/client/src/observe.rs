@@ -22,7 +22,7 @@ pub enum Step {
         /// The algorithms that it announces for proofs; empty when it announces none.
         dpop_algorithms: Vec<String>,
     },
-    /// A request with a proof was sent.
+    /// A request was sent.
     Sent {
         /// To whom.
         server: Server,
@@ -34,6 +34,8 @@ pub enum Step {
         jkt: Jkt,
         /// The algorithm of the proof.
         algorithm: Algorithm,
+        /// True when it carries a proof.
+        with_proof: bool,
         /// True when the proof carries a nonce of the server.
         with_nonce: bool,
     },
@@ -48,8 +50,31 @@ pub enum Step {
         /// True when it carries a nonce for the next proof.
         nonce_given: bool,
     },
-    /// A bound token was received.
+    /// The resource said whose tokens it takes (RFC 9728).
+    ResourceRead {
+        /// Where it was read.
+        url: String,
+        /// The resource's identifier.
+        resource: String,
+        /// The issuer that is gone to.
+        issuer: String,
+    },
+    /// The client was registered (RFC 7591).
+    ClientRegistered {
+        /// The issuer.
+        issuer: String,
+        /// The identifier that it gave.
+        client_id: String,
+    },
+    /// An authorization answer that is not to our question came to the loopback address, and was refused.
+    AnswerRefused {
+        /// Why.
+        reason: String,
+    },
+    /// A token was received.
     TokenReceived {
+        /// True when it is bound to the key.
+        bound: bool,
         /// When it ends by this machine's clock, if the server said.
         expires_at: Option<Timestamp>,
         /// The scope that was granted, if the server said.

@@ -172,6 +172,24 @@ impl Attempts {
         Ok(Some(seconds))
     }
 
+    /// What `Date` of an answer that asks for a nonce says of the server's clock: `Some` with its offset when the
+    /// proof that it refused was dated otherwise. The next proof is dated by it.
+    pub(crate) fn learn_clock(
+        &self,
+        prover: &Prover,
+        endpoint: &Endpoint,
+        refused: &Attempt,
+        answer: &HeaderMap,
+    ) -> Option<i64> {
+        let seconds = read_date(answer)?.since(refused.local);
+        let differs = seconds.saturating_sub(refused.offset).unsigned_abs() > SAME_TIME;
+        if !differs || self.clock_spent || seconds.unsigned_abs() > MAX_OFFSET {
+            return None;
+        }
+        prover.jar.put_clock_offset(&prover.binding, &endpoint.origin(), seconds);
+        Some(seconds)
+    }
+
     /// True once: a refused token is replaced by a new one.
     pub(crate) fn again_for_token(&mut self) -> bool {
         !std::mem::replace(&mut self.token_spent, true)

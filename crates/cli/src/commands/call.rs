@@ -63,8 +63,10 @@ impl CallCommand {
         let text = input::read_private_text(&self.config, "the client's configuration")?;
         let directory = self.config.parent().unwrap_or(std::path::Path::new("."));
         let config = ClientConfig::parse(&text, directory).map_err(|fault| self.wrong_config(&fault))?;
-        let store = keys::sealed_store(&config.keys().directory, self.sealing.passphrase_for_kept_key()?)?;
-        let client = Client::open(&config, &store, Arc::new(SystemClock)).map_err(CommandError::configuration)?;
+        let passphrase = self.sealing.passphrase_for_kept_key()?;
+        let store = config.keys().store.open(passphrase, Arc::new(SystemClock)).map_err(keys::store_error)?;
+        let client = Client::open(&config, store.as_ref(), Arc::new(SystemClock));
+        let client = client.map_err(CommandError::configuration)?;
         Ok(if self.verbose { client.with_observer(tell) } else { client })
     }
 
@@ -158,6 +160,8 @@ fn no_answer(fault: CallError) -> CommandError {
         }
         CallError::Endpoint(fault) => CommandError::configuration(format!("the URL cannot be called: {fault}"))
             .with_hint("write it whole, like https://api.example.com/orders"),
+        CallError::OutsideResource { .. } => CommandError::configuration(&fault)
+            .with_hint("a token is for one API; for another one log in there, or use its client file"),
         CallError::Nonce(NonceError::BodyNotRepeatable) => CommandError::internal(
             "no answer: the server asks for a nonce, and so long a standard input is gone by then",
         )
@@ -172,7 +176,10 @@ pub(crate) fn tell(step: &Step) {
         Step::MetadataRead { url, token_endpoint, dpop_algorithms, .. } => {
             format!("* metadata from {url}: token endpoint {token_endpoint}, proofs by {}", dpop_algorithms.join(" "))
         }
-        Step::Sent { server, method, url, jkt, algorithm, with_nonce } => {
+        Step::Sent { server, method, url, with_proof: false, .. } => {
+            format!("> {method} {url} to the {}, without a proof", server_name(*server))
+        }
+        Step::Sent { server, method, url, jkt, algorithm, with_nonce, with_proof: true } => {
             let to = server_name(*server);
             let nonce = if *with_nonce { ", with the nonce asked for" } else { "" };
             format!("> {method} {url} to the {to}\n> DPoP: [a proof by {algorithm}, key {jkt}{nonce}]")
@@ -182,9 +189,15 @@ pub(crate) fn tell(step: &Step) {
             let nonce = if *nonce_given { ", with a nonce for the next proof" } else { "" };
             format!("< {status}{error} from the {}{nonce}", server_name(*server))
         }
-        Step::TokenReceived { scope, .. } => {
-            format!("* token received, bound to the key, scope {}", scope.as_deref().unwrap_or("not said"))
+        Step::TokenReceived { scope, bound, .. } => {
+            let bound = if *bound { "bound to the key" } else { "NOT bound: who has it can use it" };
+            format!("* token received, {bound}, scope {}", scope.as_deref().unwrap_or("not said"))
         }
+        Step::ResourceRead { url, resource, issuer } => {
+            format!("* {url} says: resource {resource}, tokens by {issuer}")
+        }
+        Step::ClientRegistered { issuer, client_id } => format!("* registered at {issuer} as client {client_id}"),
+        Step::AnswerRefused { reason } => format!("* {reason}; waiting for the right one"),
         Step::TokenDiscarded => "* the token was refused and thrown away".to_owned(),
         Step::ClockCorrected { origin, seconds } => {
             format!("* the clock of {origin} is {seconds} s ahead of this one; proofs are dated by it from now on")

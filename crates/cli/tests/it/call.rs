@@ -104,8 +104,13 @@ fn a_refusal_of_the_api_is_exit_code_1_with_its_body() {
         directory.path(),
     );
     let (url, _) = other.ready();
-    let ended = Ended::run(system.call().args(["-i", "GET", &url]));
-    assert_eq!(ended.code, Some(1));
+    Ended::run(system.call().args(["-i", "GET", &url])).is_refused("it gets no token");
+    let file = directory.path().join("client.toml");
+    let right = fs::read_to_string(system.data.join("client.toml")).unwrap();
+    fs::write(&file, format!("base_url = \"{url}\"\n{right}")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let ended = Ended::of(["call", "--config", file.to_str().unwrap(), "-i", "GET", &url]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stdout.starts_with("HTTP/1.1 4"), "{ended:?}");
 }
 
@@ -140,8 +145,12 @@ fn what_cannot_be_asked_for_is_refused_before_anything_is_sent() {
 #[test]
 fn no_answer_is_exit_code_2() {
     let system = System::shared();
-    let url = format!("http://127.0.0.1:{}/orders", free_port());
-    let ended = Ended::run(system.call().args(["GET", &url]));
+    let (url, directory) = (format!("http://127.0.0.1:{}", free_port()), TempDir::new().unwrap());
+    let file = directory.path().join("client.toml");
+    let right = fs::read_to_string(system.data.join("client.toml")).unwrap();
+    fs::write(&file, format!("base_url = \"{url}\"\n{right}")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let ended = Ended::of(["call", "--config", file.to_str().unwrap(), "GET", &format!("{url}/orders")]);
     ended.is_refused("no connection: Connection refused");
     ended.is_refused("hint: -v shows every step up to here");
 }

@@ -24,6 +24,17 @@ pub enum CallError {
     /// The URL may not be called.
     #[error("the URL: {0}")]
     Endpoint(#[from] EndpointError),
+    /// Nothing says where the token may be sent.
+    #[error("the client's configuration names no resource, so no URL may get its token; set `resource`")]
+    NoResource,
+    /// The URL does not belong to the resource that the token is for.
+    #[error("{url} does not belong to {resource}, which the token is for; it gets no token")]
+    OutsideResource {
+        /// The URL without its query.
+        url: String,
+        /// The resource.
+        resource: String,
+    },
     /// The demand for a nonce could not be met.
     #[error(transparent)]
     Nonce(#[from] NonceError),

@@ -2,24 +2,20 @@
 
 mod error;
 mod refusal;
+mod signing;
 
-use countersign_dpop::ErrorCode;
-use http::{HeaderMap, header};
-use std::sync::Arc;
-
-use countersign_dpop::headers::DPOP;
+use http::header;
 
 pub use self::error::CallError;
-use self::refusal::read_refusal;
+pub use self::signing::{Next, Signing};
 use crate::client::Client;
-use crate::http::{Endpoint, RequestBody, ResponseBody};
-use crate::observe::{Server, Step};
-use crate::prover::{Attempt, Attempts, NonceError, Target};
-use crate::token::{AccessToken, Source};
+use crate::http::{Endpoint, RequestBody, ResponseBody, TransportError};
+use crate::prover::NonceError;
 
 impl Client {
-    /// Sends `request` with a token and a fresh proof and gives back the answer, whatever its status; its body is
-    /// read as it comes. Redirects are given back, not followed.
+    /// Sends `request`, which has to be for the client's resource, with a token and a fresh proof, and gives back the
+    /// answer, whatever its status; its body is read as it comes. Redirects are given back, unless
+    /// [`Client::following_redirects`] says otherwise.
     ///
     /// Where the body allows, the request is sent again once for each of these: the server asks for a nonce
     /// (RFC 9449 §9); it refuses the proof and its clock is not ours; it refuses a token that was kept from before.
@@ -27,101 +23,45 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub async fn call(&self, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, CallError> {
-        let mut call = Call::new(self, request)?;
+        let (mut request, body) = request.into_parts();
+        let mut signing = self.signing(&request.method, &request.uri.to_string())?;
+        let mut body = Some(body);
         loop {
-            let (token, source) = self.token_and_source().await?;
-            let sent = call.send(&token).await?;
-            if !call.is_to_be_sent_again(&sent, &token, source).await? {
-                return Ok(sent.response);
-            }
-        }
-    }
-}
-
-struct Call<'a> {
-    client: &'a Client,
-    endpoint: Endpoint,
-    request: http::request::Parts,
-    /// `None` once a stream is gone.
-    body: Option<RequestBody>,
-    attempts: Attempts,
-}
-
-struct Sent {
-    attempt: Attempt,
-    response: http::Response<ResponseBody>,
-    error: Option<ErrorCode>,
-}
-
-impl<'a> Call<'a> {
-    fn new(client: &'a Client, request: http::Request<RequestBody>) -> Result<Self, CallError> {
-        let (request, body) = request.into_parts();
-        let endpoint = Endpoint::parse(&request.uri.to_string())?;
-        refuse_credentials(&request.headers)?;
-        Ok(Self { client, endpoint, request, body: Some(body), attempts: Attempts::default() })
-    }
-
-    async fn send(&mut self, token: &AccessToken) -> Result<Sent, CallError> {
-        let session = &self.client.session;
-        let mut headers = self.request.headers.clone();
-        let authorization = token.authorization().ok_or(CallError::TokenNotSendable)?;
-        headers.insert(header::AUTHORIZATION, authorization);
-        let target =
-            Target { method: &self.request.method, endpoint: &self.endpoint, token: Some(token.expose_secret()) };
-        let attempt = session.prover.attach(&mut headers, target, &self.attempts).await?;
-        session.tell_sent(Server::Resource, target, &attempt);
-
-        let body = self.body.take().ok_or(NonceError::BodyNotRepeatable)?;
-        self.body = body.again();
-        let mut request = http::Request::new(body);
-        request.method_mut().clone_from(&self.request.method);
-        *request.headers_mut() = headers;
-        let response = session.http.exchange(&self.endpoint, request).await.map_err(|fault| self.failed(fault))?;
-        let nonce_given = session.prover.learn_nonce(&self.endpoint, response.headers());
-        let error = read_refusal(response.status(), response.headers());
-        let status = response.status().as_u16();
-        session.observer.tell(|| Step::Answered { server: Server::Resource, status, error, nonce_given });
-        Ok(Sent { attempt, response, error })
-    }
-
-    async fn is_to_be_sent_again(
-        &mut self,
-        sent: &Sent,
-        token: &Arc<AccessToken>,
-        source: Source,
-    ) -> Result<bool, CallError> {
-        let (session, headers) = (&self.client.session, sent.response.headers());
-        match sent.error {
-            Some(ErrorCode::UseDpopNonce) => {
-                self.attempts.again_for_nonce(&sent.attempt, headers)?;
-                if self.body.is_some() { Ok(true) } else { Err(NonceError::BodyNotRepeatable.into()) }
-            }
-            Some(ErrorCode::InvalidDpopProof) => {
-                let (prover, endpoint) = (&session.prover, &self.endpoint);
-                let offset = self.attempts.again_for_clock(prover, endpoint, &sent.attempt, headers)?;
-                if let Some(seconds) = offset {
-                    session.observer.tell(|| Step::ClockCorrected { origin: endpoint.origin(), seconds });
+            let mut headers = request.headers.clone();
+            signing.attach(&mut headers).await?;
+            let sending = body.take().ok_or(NonceError::BodyNotRepeatable)?;
+            body = sending.again();
+            let mut attempt = http::Request::new(sending);
+            signing.method().clone_into(attempt.method_mut());
+            *attempt.headers_mut() = headers;
+            let answer = self.enrolment.http.exchange(signing.endpoint(), attempt).await;
+            let answer = answer.map_err(|fault| failed(signing.endpoint(), fault))?;
+            match signing.learn(answer.status(), answer.headers(), body.is_some()).await? {
+                Next::Done => return Ok(answer),
+                Next::Again | Next::Follow { with_body: true } => {}
+                Next::Follow { with_body: false } => {
+                    body = Some(RequestBody::empty());
+                    drop_body_fields(&mut request.headers);
                 }
-                Ok(offset.is_some() && self.body.is_some())
             }
-            Some(ErrorCode::InvalidToken) => {
-                self.client.tokens.discard(token).await;
-                session.observer.tell(|| Step::TokenDiscarded);
-                Ok(source == Source::Kept && self.body.is_some() && self.attempts.again_for_token())
-            }
-            _ => Ok(false),
         }
-    }
-
-    fn failed(&self, fault: crate::http::TransportError) -> CallError {
-        CallError::Transport { url: self.endpoint.to_string(), fault }
     }
 }
 
-/// Credentials are what the client is for: those of the caller would stand beside its own.
-fn refuse_credentials(headers: &HeaderMap) -> Result<(), CallError> {
-    match [header::AUTHORIZATION, DPOP].into_iter().find(|name| headers.contains_key(name)) {
-        Some(field) => Err(CallError::CredentialsGiven { field }),
-        None => Ok(()),
+/// Takes out the fields that describe a body.
+pub(crate) fn drop_body_fields(headers: &mut http::HeaderMap) {
+    let fields = [
+        header::CONTENT_TYPE,
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+        header::TRANSFER_ENCODING,
+        header::EXPECT,
+    ];
+    for name in fields {
+        headers.remove(name);
     }
+}
+
+fn failed(endpoint: &Endpoint, fault: TransportError) -> CallError {
+    CallError::Transport { url: endpoint.to_string(), fault }
 }

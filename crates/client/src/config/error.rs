@@ -55,6 +55,12 @@ pub enum ConfigFault {
         /// What is wrong with it.
         fault: crate::keys::KeyNameError,
     },
+    /// A store that no key can be in.
+    #[error("`store`: {fault}")]
+    KeyPlace {
+        /// What is wrong with it.
+        fault: crate::keys::KeyPlaceError,
+    },
     /// A key that is missing.
     #[error("`{key}` is missing")]
     Missing {

@@ -12,7 +12,8 @@ use secrecy::SecretString;
 
 pub use self::error::{ConfigError, ConfigFault};
 use crate::http::Endpoint;
-use crate::keys::KeyName;
+use crate::keys::{KeyName, KeyPlace};
+use crate::nonce::Binding;
 
 /// The configuration of one client at one issuer.
 #[derive(Clone, Debug)]
@@ -21,7 +22,9 @@ pub struct ClientConfig {
     pub(crate) client_id: String,
     pub(crate) resource: Option<String>,
     pub(crate) scope: Option<String>,
+    pub(crate) base_url: Option<String>,
     pub(crate) assume_dpop: bool,
+    pub(crate) allow_bearer: bool,
     pub(crate) authentication: Authentication,
     pub(crate) keys: KeyPlaces,
 }
@@ -66,8 +69,8 @@ pub enum ClientSecret {
 /// Where the keys are.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyPlaces {
-    /// The directory of sealed keys.
-    pub directory: PathBuf,
+    /// The store.
+    pub store: KeyPlace,
     /// The name of the key that proofs are made with.
     pub dpop: KeyName,
 }
@@ -89,7 +92,17 @@ impl ClientConfig {
             return Err(ConfigFault::Empty { key: "client_id" });
         }
         let (issuer, client_id) = (issuer.to_owned(), client_id.to_owned());
-        Ok(Self { issuer, client_id, resource: None, scope: None, assume_dpop: false, authentication, keys })
+        Ok(Self {
+            issuer,
+            client_id,
+            resource: None,
+            scope: None,
+            base_url: None,
+            assume_dpop: false,
+            allow_bearer: false,
+            authentication,
+            keys,
+        })
     }
 
     /// Asks for tokens for this resource (RFC 8707).
@@ -109,12 +122,36 @@ impl ClientConfig {
         self
     }
 
+    /// Says that the resource is to be found below this URL, where its identifier is another. Tokens are sent there
+    /// and nowhere else.
+    ///
+    /// # Errors
+    /// [`ConfigFault::Url`] as for the issuer.
+    pub fn with_base_url(mut self, url: &str) -> Result<Self, ConfigFault> {
+        check_base_url(url)?;
+        self.base_url = Some(url.to_owned());
+        Ok(self)
+    }
+
+    /// Goes on with a token that is not bound, where the issuer binds none.
+    #[must_use]
+    pub fn with_bearer_allowed(mut self) -> Self {
+        self.allow_bearer = true;
+        self
+    }
+
     /// Goes on with an issuer whose metadata does not announce DPoP. A token that is not bound is refused all the
     /// same.
     #[must_use]
     pub fn with_dpop_assumed(mut self) -> Self {
         self.assume_dpop = true;
         self
+    }
+
+    /// What nonces and clock offsets are kept for.
+    pub(crate) fn binding(&self, label: &str) -> Binding {
+        let resource = self.resource.as_deref().unwrap_or_default();
+        Binding::new(&format!("{} {} {resource} {label}", self.issuer, self.client_id))
     }
 
     /// The issuer.
@@ -132,6 +169,16 @@ impl ClientConfig {
         self.resource.as_deref()
     }
 
+    /// The scopes that are asked for.
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// Below which URL the resource is, if not below its identifier.
+    pub fn base_url(&self) -> Option<&str> {
+        self.base_url.as_deref()
+    }
+
     /// How the client proves who it is.
     pub const fn authentication(&self) -> &Authentication {
         &self.authentication
@@ -146,6 +193,11 @@ impl ClientConfig {
 fn check_issuer(issuer: &str) -> Result<(), ConfigFault> {
     Endpoint::parse(issuer).map_err(|fault| ConfigFault::Url { key: "issuer", fault })?;
     if issuer.contains(['?', '#']) { Err(ConfigFault::QueryOrFragment { key: "issuer" }) } else { Ok(()) }
+}
+
+fn check_base_url(url: &str) -> Result<(), ConfigFault> {
+    Endpoint::parse(url).map_err(|fault| ConfigFault::Url { key: "base_url", fault })?;
+    if url.contains(['?', '#']) { Err(ConfigFault::QueryOrFragment { key: "base_url" }) } else { Ok(()) }
 }
 
 fn check_resource(resource: &str) -> Result<(), ConfigFault> {

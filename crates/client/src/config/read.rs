@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::config::{AssertionKey, Authentication, ClientConfig, ClientSecret, ConfigError, ConfigFault, KeyPlaces};
-use crate::keys::KeyName;
+use crate::keys::{KeyName, KeyPlace};
 
 impl ClientConfig {
     /// Reads the text of a `client.toml`. Relative paths in it are taken from `directory`, that of the file.
@@ -22,7 +22,8 @@ impl ClientConfig {
 
         let authentication = file.auth.get_ref().typed(directory).map_err(|fault| at(&file.auth.span(), fault))?;
         let dpop = key_name("dpop", file.keys.dpop.get_ref()).map_err(|fault| at(&file.keys.dpop.span(), fault))?;
-        let keys = KeyPlaces { directory: directory.join(&file.keys.directory), dpop };
+        let store = file.keys.place(directory).map_err(|fault| at(&file.keys.dpop.span(), fault))?;
+        let keys = KeyPlaces { store, dpop };
         let mut config =
             Self::new(file.issuer.get_ref(), file.client_id.get_ref(), authentication, keys).map_err(|fault| {
                 match fault {
@@ -33,7 +34,11 @@ impl ClientConfig {
         if let Some(resource) = &file.resource {
             config = config.with_resource(resource.get_ref()).map_err(|fault| at(&resource.span(), fault))?;
         }
+        if let Some(url) = &file.base_url {
+            config = config.with_base_url(url.get_ref()).map_err(|fault| at(&url.span(), fault))?;
+        }
         config.scope = file.scope;
+        config.allow_bearer = file.allow_bearer;
         config.assume_dpop = file.assume_dpop;
         Ok(config)
     }
@@ -46,8 +51,11 @@ struct File {
     client_id: Spanned<String>,
     resource: Option<Spanned<String>>,
     scope: Option<String>,
+    base_url: Option<Spanned<String>>,
     #[serde(default)]
     assume_dpop: bool,
+    #[serde(default)]
+    allow_bearer: bool,
     auth: Spanned<AuthTable>,
     keys: KeysTable,
 }
@@ -55,8 +63,22 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeysTable {
-    directory: PathBuf,
+    store: Option<String>,
+    directory: Option<PathBuf>,
     dpop: Spanned<String>,
+}
+
+impl KeysTable {
+    fn place(&self, directory: &Path) -> Result<KeyPlace, ConfigFault> {
+        match (self.store.as_deref(), &self.directory) {
+            (None, Some(keys)) => Ok(KeyPlace::Files(directory.join(keys))),
+            (Some(store), None) => KeyPlace::parse(store)
+                .map(|place| place.within(directory))
+                .map_err(|fault| ConfigFault::KeyPlace { fault }),
+            (None, None) => Err(ConfigFault::Missing { key: "directory" }),
+            (Some(_), Some(_)) => Err(ConfigFault::Both { one: "store", other: "directory" }),
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -32,7 +32,7 @@ fn reads_the_smallest_file_and_joins_its_paths() {
     let config = parse(SMALLEST).expect("a configuration");
     assert_eq!(config.issuer(), "https://idp.example.com");
     assert_eq!(config.client_id(), "robot");
-    assert_eq!(config.keys().directory, Path::new("/etc/robot/keys"));
+    assert_eq!(config.keys().store, KeyPlace::Files("/etc/robot/keys".into()));
     assert_eq!(config.keys().dpop.as_str(), "dpop");
     assert!(matches!(
         config.authentication(),
@@ -44,7 +44,7 @@ fn reads_the_smallest_file_and_joins_its_paths() {
 #[test]
 fn writes_what_it_reads() {
     let secret = "q\"uo\\te\n\u{7f}'''\"\"\"";
-    let keys = KeyPlaces { directory: "/k".into(), dpop: KeyName::parse("d").expect("a name") };
+    let keys = KeyPlaces { store: KeyPlace::Files("/k".into()), dpop: KeyName::parse("d").expect("a name") };
     let authentication = Authentication::ClientSecretBasic { secret: ClientSecret::Inline(secret.into()) };
     let config = ClientConfig::new("http://127.0.0.1:8081/x", "it's \"me\"", authentication, keys)
         .and_then(|config| config.with_resource("https://api.example.com/a?b"))
@@ -72,7 +72,7 @@ fn writes_every_method() {
         Authentication::None,
     ];
     for method in methods {
-        let keys = KeyPlaces { directory: "/k".into(), dpop: name("d") };
+        let keys = KeyPlaces { store: KeyPlace::Files("/k".into()), dpop: name("d") };
         let printed = format!("{method:?}");
         let config = ClientConfig::new("https://idp.example.com", "c", method, keys).expect("a configuration");
         let again = parse(config.to_toml().expose_secret()).expect("the same");

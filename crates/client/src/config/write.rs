@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::config::{AssertionKey, Authentication, ClientConfig, ClientSecret};
+use crate::keys::KeyPlace;
 
 impl ClientConfig {
     /// The text of a `client.toml` that [`ClientConfig::parse`] reads back. It may hold a client secret, so write it
@@ -14,13 +15,20 @@ impl ClientConfig {
         text.line("client_id", &self.client_id);
         text.optional("resource", self.resource.as_deref());
         text.optional("scope", self.scope.as_deref());
+        text.optional("base_url", self.base_url.as_deref());
+        if self.allow_bearer {
+            text.raw("allow_bearer = true\n");
+        }
         if self.assume_dpop {
             text.raw("assume_dpop = true\n");
         }
         text.raw("\n[auth]\n");
         self.write_authentication(&mut text);
         text.raw("\n[keys]\n");
-        text.line("directory", &self.keys.directory.to_string_lossy());
+        match &self.keys.store {
+            KeyPlace::Files(directory) => text.line("directory", &directory.to_string_lossy()),
+            store @ KeyPlace::Memory => text.line("store", &store.to_string()),
+        }
         text.line("dpop", self.keys.dpop.as_str());
         text.0.as_str().into()
     }

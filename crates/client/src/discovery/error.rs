@@ -38,6 +38,14 @@ pub enum DiscoveryError {
         /// Which.
         member: &'static str,
     },
+    /// An endpoint that the flow needs and the issuer does not have.
+    #[error("the issuer {issuer} has no {member}, so this way to log in is not open")]
+    EndpointMissing {
+        /// The issuer.
+        issuer: String,
+        /// Which.
+        member: &'static str,
+    },
     /// The issuer itself is not a URL that may be called.
     #[error("the issuer: {0}")]
     Issuer(EndpointError),
@@ -68,6 +76,56 @@ pub enum DiscoveryError {
         method: &'static str,
         /// What the issuer announces.
         announced: String,
+    },
+    /// The resource does not say who issues its tokens.
+    #[error(
+        "{url} does not say who issues its tokens: there is no protected resource metadata (RFC 9728) at {}; if you \
+         know the issuer, name it (--issuer)",
+        tried.join(" and ")
+    )]
+    NoResourceMetadata {
+        /// The URL that was asked for.
+        url: String,
+        /// Where it was looked for.
+        tried: Vec<String>,
+    },
+    /// The resource's metadata names no issuer.
+    #[error("the protected resource metadata at {url} names no authorization server; name one (--issuer)")]
+    NoIssuer {
+        /// Where it was read.
+        url: String,
+    },
+    /// The issuer that was asked for is not one of the resource's.
+    #[error("the resource takes tokens of {announced}, not of '{issuer}'")]
+    IssuerNotAnnounced {
+        /// The issuer that was asked for.
+        issuer: String,
+        /// What the resource announces.
+        announced: String,
+    },
+    /// The issuer does not announce PKCE with S256.
+    #[error(
+        "the issuer {issuer} does not announce PKCE with S256 (code_challenge_methods_supported); codes are not safe"
+    )]
+    PkceNotAnnounced {
+        /// The issuer.
+        issuer: String,
+    },
+    /// The challenge points to metadata at another origin.
+    #[error("the resource's challenge points to metadata at {origin}, which is not the resource's own origin")]
+    ResourceMetadataElsewhere {
+        /// The origin that it points to.
+        origin: String,
+    },
+    /// The metadata is of a resource that the URL does not belong to (RFC 9728 §3.3).
+    #[error("the metadata at {url} is of the resource '{found}', to which {asked} does not belong")]
+    ResourceMismatch {
+        /// Where it was read.
+        url: String,
+        /// The URL that was asked for.
+        asked: String,
+        /// The resource that it names.
+        found: String,
     },
     /// Another status than 200.
     #[error("no metadata at {url}: status {status}")]

@@ -14,7 +14,22 @@ use crate::shown::shown;
 pub(crate) struct IssuerMetadata {
     /// Where it was read.
     pub(crate) url: String,
+    issuer: String,
     pub(crate) token_endpoint: Endpoint,
+    authorization_endpoint: Option<Endpoint>,
+    /// RFC 9126.
+    pub(crate) pushed_authorization_request_endpoint: Option<Endpoint>,
+    /// RFC 8628.
+    device_authorization_endpoint: Option<Endpoint>,
+    /// RFC 7009.
+    pub(crate) revocation_endpoint: Option<Endpoint>,
+    /// RFC 7591.
+    pub(crate) registration_endpoint: Option<Endpoint>,
+    /// Authorization answers name the issuer (RFC 9207 §3).
+    pub(crate) answers_name_issuer: bool,
+    /// A client may be known by the URL of its metadata document.
+    pub(crate) takes_metadata_documents: bool,
+    code_challenge_methods: Option<Vec<String>>,
     dpop_algorithms: Option<Vec<String>>,
     authentication_methods: Option<Vec<String>>,
 }
@@ -35,7 +50,8 @@ pub(crate) async fn discover_issuer(http: &Http, issuer: &str) -> Result<IssuerM
     Err(not_there.unwrap_or_else(|| DiscoveryError::TokenEndpointMissing { issuer: issuer.to_owned() }))
 }
 
-async fn read(http: &Http, endpoint: &Endpoint) -> Result<Answer, crate::http::TransportError> {
+/// Reads a document.
+pub(super) async fn read(http: &Http, endpoint: &Endpoint) -> Result<Answer, crate::http::TransportError> {
     let mut request = http::Request::new(Bytes::new());
     *request.method_mut() = Method::GET;
     request.headers_mut().insert(header::ACCEPT, http::HeaderValue::from_static("application/json"));
@@ -59,6 +75,16 @@ fn well_known_urls(issuer: &Endpoint) -> Vec<String> {
 struct Document {
     issuer: String,
     token_endpoint: Option<String>,
+    authorization_endpoint: Option<String>,
+    pushed_authorization_request_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+    registration_endpoint: Option<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+    #[serde(default)]
+    client_id_metadata_document_supported: bool,
+    code_challenge_methods_supported: Option<Vec<String>>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     dpop_signing_alg_values_supported: Option<Vec<String>>,
 }
@@ -71,11 +97,27 @@ impl IssuerMetadata {
             let (expected, found) = (issuer.to_owned(), shown(&document.issuer));
             return Err(DiscoveryError::IssuerMismatch { url, expected, found });
         }
-        let missing = || DiscoveryError::TokenEndpointMissing { issuer: issuer.to_owned() };
-        let token_endpoint = endpoint(at, "token_endpoint", &document.token_endpoint.ok_or_else(missing)?)?;
+        let optional = |member, url: &Option<String>| url.as_ref().map(|url| endpoint(at, member, url)).transpose();
+        let token_endpoint = optional("token_endpoint", &document.token_endpoint)?;
         Ok(Self {
             url,
-            token_endpoint,
+            issuer: document.issuer,
+            token_endpoint: token_endpoint
+                .ok_or_else(|| DiscoveryError::TokenEndpointMissing { issuer: issuer.to_owned() })?,
+            authorization_endpoint: optional("authorization_endpoint", &document.authorization_endpoint)?,
+            pushed_authorization_request_endpoint: optional(
+                "pushed_authorization_request_endpoint",
+                &document.pushed_authorization_request_endpoint,
+            )?,
+            device_authorization_endpoint: optional(
+                "device_authorization_endpoint",
+                &document.device_authorization_endpoint,
+            )?,
+            revocation_endpoint: optional("revocation_endpoint", &document.revocation_endpoint)?,
+            registration_endpoint: optional("registration_endpoint", &document.registration_endpoint)?,
+            answers_name_issuer: document.authorization_response_iss_parameter_supported,
+            takes_metadata_documents: document.client_id_metadata_document_supported,
+            code_challenge_methods: document.code_challenge_methods_supported,
             dpop_algorithms: document.dpop_signing_alg_values_supported,
             authentication_methods: document.token_endpoint_auth_methods_supported,
         })
@@ -96,6 +138,31 @@ impl IssuerMetadata {
                 Err(DiscoveryError::AlgorithmNotAnnounced { algorithm, announced })
             }
         }
+    }
+
+    /// Where people authorize, of an issuer that takes PKCE with `S256` (RFC 7636): without it a stolen code is as good
+    /// as a token request.
+    pub(crate) fn require_authorization_endpoint(&self) -> Result<&Endpoint, DiscoveryError> {
+        let takes_s256 = self.code_challenge_methods.iter().flatten().any(|method| method == "S256");
+        match &self.authorization_endpoint {
+            None => Err(self.missing("authorization_endpoint")),
+            Some(_) if !takes_s256 => Err(DiscoveryError::PkceNotAnnounced { issuer: self.issuer.clone() }),
+            Some(endpoint) => Ok(endpoint),
+        }
+    }
+
+    /// Where device codes are given out (RFC 8628 §3.1).
+    pub(crate) fn require_device_endpoint(&self) -> Result<&Endpoint, DiscoveryError> {
+        self.device_authorization_endpoint.as_ref().ok_or_else(|| self.missing("device_authorization_endpoint"))
+    }
+
+    /// Where clients are registered (RFC 7591 §3).
+    pub(crate) fn require_registration_endpoint(&self) -> Result<&Endpoint, DiscoveryError> {
+        self.registration_endpoint.as_ref().ok_or_else(|| self.missing("registration_endpoint"))
+    }
+
+    fn missing(&self, member: &'static str) -> DiscoveryError {
+        DiscoveryError::EndpointMissing { issuer: self.issuer.clone(), member }
     }
 
     /// Makes sure that the issuer does not rule out the client's way to authenticate. One that announces no list is

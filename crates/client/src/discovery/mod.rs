@@ -2,6 +2,9 @@
 
 mod error;
 mod issuer;
+mod resource;
 
 pub use self::error::DiscoveryError;
 pub(crate) use self::issuer::{IssuerMetadata, discover_issuer};
+pub use self::resource::ResourceMetadata;
+pub(crate) use self::resource::discover_resource;

@@ -13,9 +13,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::enrolment::Registration;
 use crate::flows::TokenError;
 use crate::http::{Form, percent_encode};
-use crate::session::Registration;
 
 /// How the client proves who it is, ready to be used.
 pub(crate) enum Authenticator {

@@ -1,26 +1,15 @@
 //! `client_credentials` (RFC 6749 §4.4): a client for itself.
 
 use crate::discovery::IssuerMetadata;
+use crate::enrolment::Enrolment;
 use crate::flows::TokenError;
-use crate::flows::token_endpoint::request_token;
+use crate::flows::post::request_token;
 use crate::http::Form;
-use crate::session::Session;
-use crate::token::AccessToken;
+use crate::token::Tokens;
 
-pub(crate) async fn client_credentials(
-    session: &Session,
-    metadata: &IssuerMetadata,
-) -> Result<AccessToken, TokenError> {
-    let grant = || {
-        let mut form = Form::default();
-        form.add("grant_type", "client_credentials");
-        if let Some(scope) = &session.registration.scope {
-            form.add("scope", scope);
-        }
-        if let Some(resource) = &session.registration.resource {
-            form.add("resource", resource);
-        }
-        form
-    };
-    request_token(session, metadata, grant).await
+pub(crate) async fn client_credentials(enrolment: &Enrolment, metadata: &IssuerMetadata) -> Result<Tokens, TokenError> {
+    let mut form = Form::default();
+    form.add("grant_type", "client_credentials");
+    enrolment.registration.add_target(&mut form);
+    request_token(enrolment, metadata, &form).await
 }

@@ -8,6 +8,7 @@ use countersign_dpop::{ErrorCode, MakeError};
 use crate::discovery::DiscoveryError;
 use crate::http::TransportError;
 use crate::prover::{ClockOff, NonceError};
+use crate::sessions::SessionError;
 
 /// Why there is no token. Carries nothing secret; what the server says is shown bounded and printable, and not at
 /// all where it repeats a secret.
@@ -19,13 +20,16 @@ pub enum TokenError {
     /// The server's clock is too far away.
     #[error(transparent)]
     Clock(#[from] ClockOff),
+    /// The person did not decide in time.
+    #[error("the code was not used in time; start again")]
+    DeviceCodeExpired,
     /// The issuer's metadata cannot be used.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
     /// A bound token was asked for with a proof, and an unbound one came. It was thrown away.
     #[error(
         "the issuer gave a token of type '{token_type}' where a DPoP-bound one was asked for; it was not used (is \
-         DPoP switched on for this client?)"
+         DPoP switched on for this client? --allow-bearer goes on with an unbound one)"
     )]
     Downgraded {
         /// The type that came.
@@ -46,9 +50,25 @@ pub enum TokenError {
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     NoRandomness,
+    /// The task that renewed the token was ended with the program.
+    #[error("the token was being renewed when the program ended")]
+    Interrupted,
+    /// The session is at its end: there is no refresh token, or the server takes it no more.
+    #[error("the session at {issuer} has ended: {reason}")]
+    LoginNeeded {
+        /// The issuer.
+        issuer: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The session could not be read or kept. A new token that cannot be kept is not used.
+    #[error(transparent)]
+    Session(Arc<SessionError>),
     /// The server said no.
-    #[error("the token endpoint refused: {}", said(*status, *error, description.as_deref()))]
+    #[error("{endpoint} refused: {}", said(*status, *error, description.as_deref()))]
     Refused {
+        /// Which endpoint.
+        endpoint: String,
         /// The status.
         status: u16,
         /// The code, if it is one that is known.
@@ -69,6 +89,12 @@ pub enum TokenError {
 impl From<MakeError> for TokenError {
     fn from(fault: MakeError) -> Self {
         Self::Proof(Arc::new(fault))
+    }
+}
+
+impl From<SessionError> for TokenError {
+    fn from(fault: SessionError) -> Self {
+        Self::Session(Arc::new(fault))
     }
 }
 

@@ -53,6 +53,34 @@ impl Endpoint {
         url.into()
     }
 
+    /// True when `url` is this one or below it: the same origin, and a path that goes on from this one's at a slash.
+    /// A path that some server might read as leading elsewhere (`..` behind an encoded slash) is outside.
+    pub fn contains(&self, url: &Self) -> bool {
+        let base = self.path().trim_end_matches('/');
+        let below = url.path().strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.origin() == url.origin() && below && !climbs(url.path())
+    }
+
+    /// The same with `query` after the query that it has.
+    pub(crate) fn with_more_query(&self, query: &str) -> Result<Self, EndpointError> {
+        let mut url = self.0.clone();
+        let whole = match url.query() {
+            Some(old) if !old.is_empty() => format!("{old}&{query}"),
+            _ => query.to_owned(),
+        };
+        url.set_query(Some(&whole));
+        if url.as_str().len() > Self::MAX_LENGTH { Err(EndpointError::TooLong) } else { Ok(Self(url)) }
+    }
+
+    /// Where `location`, perhaps relative, leads from here.
+    pub(crate) fn join(&self, location: &str) -> Result<Self, EndpointError> {
+        if location.len() > Self::MAX_LENGTH {
+            return Err(EndpointError::TooLong);
+        }
+        let url = self.0.join(location).map_err(|_| EndpointError::NotAUrl)?;
+        Self::parse(url.as_str())
+    }
+
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
@@ -68,6 +96,13 @@ impl Endpoint {
     pub(crate) fn to_url(&self) -> Url {
         self.0.clone()
     }
+}
+
+/// True when decoding slashes, back-slashes and dots gives a segment `..`.
+fn climbs(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase().replace("%25", "%");
+    let decoded = lower.replace("%2f", "/").replace("%5c", "/").replace("%2e", ".");
+    decoded.split(['/', '\\']).any(|segment| segment.split(';').next() == Some(".."))
 }
 
 impl fmt::Display for Endpoint {
@@ -98,4 +133,51 @@ pub enum EndpointError {
     /// Longer than [`Endpoint::MAX_LENGTH`] bytes.
     #[error("a URL longer than {} bytes", Endpoint::MAX_LENGTH)]
     TooLong,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contains(resource: &str, url: &str) -> bool {
+        Endpoint::parse(resource).expect("a URL").contains(&Endpoint::parse(url).expect("a URL"))
+    }
+
+    #[test]
+    fn contains_what_is_at_or_below_it() {
+        for (resource, url) in [
+            ("https://a.example", "https://a.example/"),
+            ("https://a.example", "https://A.example:443/x?y"),
+            ("https://a.example/", "https://a.example/x"),
+            ("https://a.example/v1", "https://a.example/v1"),
+            ("https://a.example/v1", "https://a.example/v1/x"),
+            ("https://a.example/v1/", "https://a.example/v1/x"),
+            ("https://a.example/v1", "https://a.example/v1/..x/a..b"),
+        ] {
+            assert!(contains(resource, url), "{resource} {url}");
+        }
+    }
+
+    #[test]
+    fn contains_nothing_else() {
+        for (resource, url) in [
+            ("https://a.example", "https://b.example/"),
+            ("https://a.example", "https://a.example.evil.example/"),
+            ("https://a.example", "https://a.example:8443/"),
+            ("https://localhost", "http://localhost/"),
+            ("https://a.example", "https://a.example@evil.example/"),
+            ("https://a.example/v1", "https://a.example/"),
+            ("https://a.example/v1", "https://a.example/v10"),
+            ("https://a.example/v1", "https://a.example/V1/x"),
+            ("https://a.example/v1", "https://a.example/v1/../x"),
+            ("https://a.example/v1", "https://a.example/v1/%2e%2E/x"),
+            ("https://a.example/v1", "https://a.example/v1/..%2fx"),
+            ("https://a.example/v1", "https://a.example/v1/%2E.%5Cx"),
+            ("https://a.example/v1", "https://a.example/v1/%252e%252e%252fx"),
+            ("https://a.example/v1", "https://a.example/v1/..;/x"),
+            ("https://a.example/v1", "https://a.example/v1\\..\\x"),
+        ] {
+            assert!(!contains(resource, url), "{resource} {url}");
+        }
+    }
 }

@@ -2,22 +2,54 @@
 
 use zeroize::Zeroizing;
 
-/// A form in the making.
-#[derive(Default)]
-pub(crate) struct Form(Zeroizing<String>);
+/// A form in the making. It knows which of its values are secret, so that nobody repeats them.
+#[derive(Clone, Default)]
+pub(crate) struct Form {
+    text: Zeroizing<String>,
+    secrets: Vec<Zeroizing<String>>,
+}
 
 impl Form {
     pub(crate) fn add(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push('&');
+        if !self.text.is_empty() {
+            self.text.push('&');
         }
-        self.0.push_str(&percent_encode(name));
-        self.0.push('=');
-        self.0.push_str(&percent_encode(value));
+        self.text.push_str(&percent_encode(name));
+        self.text.push('=');
+        self.text.push_str(&percent_encode(value));
+    }
+
+    pub(crate) fn add_secret(&mut self, name: &str, value: &str) {
+        self.add(name, value);
+        self.secrets.push(Zeroizing::new(value.to_owned()));
+    }
+
+    pub(crate) fn add_optional(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
+    /// Both forms in one.
+    pub(crate) fn join(mut self, other: Self) -> Self {
+        if !self.text.is_empty() && !other.text.is_empty() {
+            self.text.push('&');
+        }
+        self.text.push_str(&other.text);
+        self.secrets.extend(other.secrets);
+        self
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.text.as_bytes()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn into_secrets(self) -> Vec<Zeroizing<String>> {
+        self.secrets
     }
 }
 

@@ -109,6 +109,16 @@ impl Http {
         Ok(http::Response::<reqwest::Body>::from(response).map(ResponseBody::new))
     }
 
+    /// As [`Http::exchange`], with the time limit of a short answer on its head.
+    pub(crate) async fn exchange_in_time(
+        &self,
+        endpoint: &Endpoint,
+        request: http::Request<RequestBody>,
+    ) -> Result<http::Response<ResponseBody>, TransportError> {
+        let answer = tokio::time::timeout(self.answer_limit, self.exchange(endpoint, request));
+        answer.await.unwrap_or(Err(TransportError::TimeOut))
+    }
+
     fn build(
         &self,
         endpoint: &Endpoint,

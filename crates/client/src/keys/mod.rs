@@ -3,9 +3,10 @@
 //! A store makes, keeps and opens keys by name. What it gives out is a signer; the private key itself has no way out.
 
 mod error;
-mod file;
+pub(crate) mod file;
 mod memory;
 mod name;
+mod place;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use self::error::KeyStoreError;
 pub use self::file::{KdfCost, SealedFileStore};
 pub use self::memory::MemoryKeyStore;
 pub use self::name::{KeyName, KeyNameError};
+pub use self::place::{KeyPlace, KeyPlaceError};
 
 /// Keeps keys by name. Calls block: a sealed file takes some 100 ms to open, a device may take longer.
 ///

@@ -22,6 +22,8 @@ pub(crate) struct TokenCache {
 #[derive(Default)]
 struct State {
     held: Option<Arc<AccessToken>>,
+    /// The last one that a server refused.
+    refused: Option<Arc<AccessToken>>,
     failure: Option<TokenError>,
 }
 
@@ -33,10 +35,11 @@ pub(crate) enum Source {
 }
 
 impl TokenCache {
-    /// The kept token if it is usable at `now`, else what `fetch` gets.
-    pub(crate) async fn get<F>(&self, now: Timestamp, fetch: F) -> Result<(Arc<AccessToken>, Source), TokenError>
+    /// The kept token if it is usable at `now`, else what `fetch` gets. It is told which token was refused last.
+    pub(crate) async fn get<F, R>(&self, now: Timestamp, fetch: F) -> Result<(Arc<AccessToken>, Source), TokenError>
     where
-        F: Future<Output = Result<AccessToken, TokenError>> + Send,
+        F: FnOnce(Option<Arc<AccessToken>>) -> R + Send,
+        R: Future<Output = Result<(AccessToken, Source), TokenError>> + Send,
     {
         let seen = self.fetches.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
@@ -48,19 +51,24 @@ impl TokenCache {
         {
             return Err(failure.clone());
         }
-        let fetched = fetch.await.map(Arc::new);
-        state.held = fetched.as_ref().ok().cloned();
+        let fetched = fetch(state.refused.clone()).await.map(|(token, source)| (Arc::new(token), source));
+        state.held = fetched.as_ref().ok().map(|(token, _)| token.clone());
         state.failure = fetched.as_ref().err().cloned();
         self.fetches.fetch_add(1, Ordering::Release);
-        Ok((fetched?, Source::Fetched))
+        fetched
     }
 
     /// Forgets `token`, unless another has taken its place already.
     pub(crate) async fn discard(&self, token: &Arc<AccessToken>) {
         let mut state = self.state.lock().await;
         if state.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, token)) {
-            state.held = None;
+            state.refused = state.held.take();
         }
+    }
+
+    /// Forgets whatever is kept.
+    pub(crate) async fn clear(&self) {
+        *self.state.lock().await = State::default();
     }
 }
 

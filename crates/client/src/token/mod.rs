@@ -1,4 +1,4 @@
-//! Access tokens that are bound to the client's key.
+//! Access tokens and refresh tokens.
 
 mod cache;
 
@@ -11,9 +11,63 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::cache::{Source, TokenCache};
 
-/// A DPoP-bound access token. It is worthless without the key, and still nobody's business: never printed.
+/// What came of a grant.
+#[derive(Debug)]
+pub struct Tokens {
+    /// For the resource.
+    pub access: AccessToken,
+    /// For the next access token, if the server gave one.
+    pub refresh: Option<RefreshToken>,
+}
+
+/// How an access token is presented.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TokenKind {
+    /// With a proof (RFC 9449 §7.1).
+    Dpop,
+    /// Alone (RFC 6750): whoever has it can use it.
+    Bearer,
+}
+
+impl TokenKind {
+    /// The kind of that `token_type`, in any letter case.
+    pub(crate) fn parse(token_type: &str) -> Option<Self> {
+        [Self::Dpop, Self::Bearer].into_iter().find(|kind| kind.scheme().eq_ignore_ascii_case(token_type))
+    }
+
+    /// The scheme of `Authorization`.
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Dpop => "DPoP",
+            Self::Bearer => "Bearer",
+        }
+    }
+}
+
+/// A refresh token. Never printed, and never sent anywhere but to the token endpoint of its issuer.
+#[derive(Clone)]
+pub struct RefreshToken(pub(crate) SecretString);
+
+impl RefreshToken {
+    /// Takes the token of an answer; `None` when it is empty or longer than an access token may be.
+    pub(crate) fn new(text: SecretString) -> Option<Self> {
+        let fits = (1..=AccessToken::MAX_LENGTH).contains(&text.expose_secret().len());
+        fits.then_some(Self(text))
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshToken")
+    }
+}
+
+/// An access token, scheme and token in one, so that they cannot be mixed up. A bound one is worthless without the
+/// key, and still nobody's business: never printed.
+#[derive(Clone)]
 pub struct AccessToken {
     text: SecretString,
+    kind: TokenKind,
     scope: Option<String>,
     expires_at: Option<Timestamp>,
     renew_at: Option<Timestamp>,
@@ -23,22 +77,40 @@ impl AccessToken {
     /// The longest token that is taken, in bytes.
     pub const MAX_LENGTH: usize = 16_384;
 
-    /// Takes the token of an answer that said `token_type` `DPoP`; `None` when it could not be sent back in a field.
-    pub(crate) fn new(text: &str, scope: Option<String>, expires_in: Option<i64>, now: Timestamp) -> Option<Self> {
-        let fits = (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    /// Takes the token of an answer; `None` when it could not be sent back in a field.
+    pub(crate) fn new(
+        text: &str,
+        kind: TokenKind,
+        scope: Option<String>,
+        expires_in: Option<i64>,
+        now: Timestamp,
+    ) -> Option<Self> {
         // Early enough for the request that is about to be made, late enough that a short life is not wasted.
         let margin = |life: i64| (life / 10).clamp(1, 30);
-        fits.then(|| Self {
-            text: text.into(),
-            scope,
-            expires_at: expires_in.map(|life| now.plus(life)),
-            renew_at: expires_in.map(|life| now.plus(life.saturating_sub(margin(life)))),
-        })
+        let renew_at = expires_in.map(|life| now.plus(life.saturating_sub(margin(life))));
+        Self::kept(text, kind, scope, expires_in.map(|life| now.plus(life)), renew_at)
+    }
+
+    /// A token that was kept; `None` as for a new one.
+    pub(crate) fn kept(
+        text: &str,
+        kind: TokenKind,
+        scope: Option<String>,
+        expires_at: Option<Timestamp>,
+        renew_at: Option<Timestamp>,
+    ) -> Option<Self> {
+        let fits = (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| Self { text: text.into(), kind, scope, expires_at, renew_at })
     }
 
     /// The token itself. Keep it out of logs, arguments and environments.
     pub fn expose_secret(&self) -> &str {
         self.text.expose_secret()
+    }
+
+    /// How it is presented.
+    pub const fn kind(&self) -> TokenKind {
+        self.kind
     }
 
     /// The scope that was granted, if the server said.
@@ -51,13 +123,19 @@ impl AccessToken {
         self.expires_at
     }
 
-    pub(crate) fn is_usable(&self, now: Timestamp) -> bool {
+    /// When it is replaced, a little before it ends.
+    pub const fn renew_at(&self) -> Option<Timestamp> {
+        self.renew_at
+    }
+
+    /// True while it is good for a request at `now`.
+    pub fn is_usable(&self, now: Timestamp) -> bool {
         self.renew_at.is_none_or(|renew_at| now < renew_at)
     }
 
-    /// Scheme and token in one, so that they cannot be mixed up.
+    /// The value of `Authorization`.
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {
-        let text = Zeroizing::new(format!("DPoP {}", self.expose_secret()));
+        let text = Zeroizing::new(format!("{} {}", self.kind.scheme(), self.expose_secret()));
         let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
         Some(value)
@@ -67,6 +145,7 @@ impl AccessToken {
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessToken")
+            .field("kind", &self.kind)
             .field("scope", &self.scope)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
@@ -80,7 +159,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
 
     fn token(expires_in: Option<i64>) -> AccessToken {
-        AccessToken::new("canary-token", None, expires_in, NOW).expect("a token")
+        AccessToken::new("canary-token", TokenKind::Dpop, None, expires_in, NOW).expect("a token")
     }
 
     #[test]
@@ -98,9 +177,9 @@ mod tests {
     #[test]
     fn takes_only_what_can_be_sent_in_a_field() {
         for bad in ["", "a b", "a\r\nb", "é", &"x".repeat(16_385)] {
-            assert!(AccessToken::new(bad, None, None, NOW).is_none());
+            assert!(AccessToken::new(bad, TokenKind::Dpop, None, None, NOW).is_none());
         }
-        assert!(AccessToken::new(&"x".repeat(16_384), None, None, NOW).is_some());
+        assert!(AccessToken::new(&"x".repeat(16_384), TokenKind::Dpop, None, None, NOW).is_some());
     }
 
     #[test]

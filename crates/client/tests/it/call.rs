@@ -158,12 +158,17 @@ async fn takes_a_new_nonce_from_any_answer() {
 
 #[tokio::test]
 async fn keeps_the_nonces_of_two_origins_apart() {
-    let one = resource(|_| reply(200, &[("dpop-nonce", "of-one")], "")).await;
+    let issuer = Played::start(|seen| {
+        let mut answer = honest_issuer(seen).expect("a request to an issuer");
+        answer.headers_mut().insert("dpop-nonce", "of-the-issuer".parse().expect("a value"));
+        answer
+    })
+    .await;
     let other = resource(ok).await;
-    let client = client(&one);
-    client.call(get(&format!("{}/x", one.origin()))).await.expect("an answer");
+    let client = client_for(&issuer, other.origin());
     client.call(get(&format!("{}/x", other.origin()))).await.expect("an answer");
-    assert_eq!(other.seen_at("/x")[0].proof().get("nonce"), None);
+    assert_eq!(issuer.seen_at("/token").len(), 1);
+    assert_eq!(other.seen_at("/x")[0].proof().get("nonce"), None, "the issuer's nonce is for the issuer");
 }
 
 #[tokio::test]
@@ -356,7 +361,7 @@ async fn says_when_nobody_listens() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/x?secret", closed.local_addr().expect("an address"));
     drop(closed);
-    let error = client(&server).call(get(&url)).await.expect_err("no answer");
+    let error = client_for(&server, url.trim_end_matches("?secret")).call(get(&url)).await.expect_err("no answer");
     assert!(matches!(&error, CallError::Transport { fault: TransportError::Connect { .. }, .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
 }

@@ -1,6 +1,5 @@
 //! Played servers: an issuer and a resource on one loopback port that answer as the test says, and a client for them.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
@@ -8,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use countersign_client::config::{Authentication, ClientConfig, ClientSecret, KeyPlaces};
-use countersign_client::keys::{KeyName, KeyStore, MemoryKeyStore};
+use countersign_client::keys::{KeyName, KeyPlace, KeyStore, MemoryKeyStore};
 use countersign_client::{Client, RequestBody, Step};
 use countersign_dpop::jose::{Algorithm, decode_base64url};
 use countersign_dpop::time::{Clock, Timestamp};
@@ -199,8 +198,9 @@ pub(crate) fn by_secret() -> Authentication {
 }
 
 pub(crate) fn config(issuer: &str, authentication: Authentication) -> ClientConfig {
-    let places = KeyPlaces { directory: Path::new("unused").to_owned(), dpop: name("dpop") };
-    ClientConfig::new(issuer, "robot", authentication, places).expect("a configuration")
+    let places = KeyPlaces { store: KeyPlace::Files("unused".into()), dpop: name("dpop") };
+    let config = ClientConfig::new(issuer, "robot", authentication, places);
+    config.and_then(|config| config.with_base_url(issuer)).expect("a configuration")
 }
 
 /// A client with a secret at the played issuer.
@@ -210,6 +210,13 @@ pub(crate) fn client(server: &Played) -> Client {
 
 pub(crate) fn client_with_clock(server: &Played, clock: Arc<FakeClock>) -> Client {
     Client::open(&config(server.origin(), by_secret()), &keys(clock.clone()), clock).expect("a client")
+}
+
+/// A client at the played issuer for a resource elsewhere.
+pub(crate) fn client_for(issuer: &Played, base_url: &str) -> Client {
+    let clock = set_clock();
+    let config = config(issuer.origin(), by_secret()).with_base_url(base_url).expect("a URL");
+    Client::open(&config, &keys(clock.clone()), clock).expect("a client")
 }
 
 /// Collects the steps that a client tells.

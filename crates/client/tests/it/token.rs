@@ -168,10 +168,11 @@ async fn shows_what_the_server_says_but_no_secret() {
     };
     let server = token_endpoint(says("no such client\u{1b}[2J")).await;
     let error = failure(&server).await;
-    assert_eq!(error.to_string(), "the token endpoint refused: invalid_client (status 401): no such client?[2J");
+    let endpoint = format!("{}/token", server.origin());
+    assert_eq!(error.to_string(), format!("{endpoint} refused: invalid_client (status 401): no such client?[2J"));
     for echo in ["you sent {proof}", "you sent {basic}", "bad secret canary-client-secret-Qx81"] {
         let server = token_endpoint(says(echo)).await;
-        let TokenError::Refused { status: 401, error: Some(ErrorCode::InvalidClient), description: None } =
+        let TokenError::Refused { status: 401, error: Some(ErrorCode::InvalidClient), description: None, .. } =
             failure(&server).await
         else {
             panic!("{echo}")

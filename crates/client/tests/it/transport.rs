@@ -32,7 +32,7 @@ where
 
 async fn failure(address: &str) -> TransportError {
     let issuer = resource(|_| reply(200, &[], "")).await;
-    let client = client(&issuer).with_time_limits(SHORT).expect("a client");
+    let client = client_for(&issuer, &format!("http://{address}")).with_time_limits(SHORT).expect("a client");
     match client.call(get(&format!("http://{address}/x"))).await {
         Ok(response) => response.into_body().read_at_most(1_000).await.expect_err("no whole answer"),
         Err(CallError::Transport { fault, .. }) => fault,
@@ -86,7 +86,7 @@ async fn notices_what_is_no_http() {
 async fn says_that_tls_failed_where_there_is_none() {
     let plain = resource(|_| reply(200, &[], "")).await;
     let url = plain.origin().replace("http://", "https://");
-    let error = client(&plain).call(get(&url)).await.expect_err("no answer");
+    let error = client_for(&plain, &url).call(get(&url)).await.expect_err("no answer");
     assert!(
         matches!(
             &error,

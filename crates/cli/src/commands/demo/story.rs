@@ -77,6 +77,9 @@ impl Story {
                 // What the resource says in the end is told with its body.
                 Step::Answered { error: None, server: Server::Resource, .. }
                 | Step::MetadataRead { .. }
+                | Step::ResourceRead { .. }
+                | Step::ClientRegistered { .. }
+                | Step::AnswerRefused { .. }
                 | Step::TokenDiscarded
                 | Step::ClockCorrected { .. } => {}
             }

@@ -16,16 +16,20 @@ const SUFFIX: &str = ".key";
 const DEVICE_KEY: &str = ".device-key";
 
 #[derive(Debug)]
-pub(super) struct KeyDirectory {
+pub(crate) struct PrivateDirectory {
     path: PathBuf,
 }
 
-impl KeyDirectory {
-    pub(super) const fn new(path: PathBuf) -> Self {
+impl PrivateDirectory {
+    pub(crate) const fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    pub(super) fn device_key_path(&self) -> PathBuf {
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(crate) fn device_key_path(&self) -> PathBuf {
         self.path.join(DEVICE_KEY)
     }
 
@@ -34,7 +38,7 @@ impl KeyDirectory {
     }
 
     /// Makes the directory, private to its owner, unless it is there.
-    pub(super) fn make(&self) -> Result<(), KeyStoreError> {
+    pub(crate) fn make(&self) -> Result<(), KeyStoreError> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -44,7 +48,13 @@ impl KeyDirectory {
     }
 
     /// The names of all key files, in order. A directory that is not there has none.
-    pub(super) fn names(&self) -> Result<Vec<KeyName>, KeyStoreError> {
+    pub(crate) fn names(&self) -> Result<Vec<KeyName>, KeyStoreError> {
+        let names = self.file_names(SUFFIX)?;
+        Ok(names.iter().filter_map(|name| KeyName::parse(name).ok()).collect())
+    }
+
+    /// The names of the files that end in `suffix`, without it, in order. A directory that is not there has none.
+    pub(crate) fn file_names(&self, suffix: &str) -> Result<Vec<String>, KeyStoreError> {
         let entries = match fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -53,15 +63,61 @@ impl KeyDirectory {
         let mut names = Vec::new();
         for entry in entries {
             let file_name = entry.map_err(|fault| at(&self.path, &fault))?.file_name();
-            let name = file_name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
-            names.extend(name.and_then(|name| KeyName::parse(name).ok()));
+            let name = file_name.to_str().filter(|name| !name.starts_with('.'));
+            names.extend(name.and_then(|name| name.strip_suffix(suffix)).map(str::to_owned));
         }
         names.sort();
         Ok(names)
     }
 
-    /// Refuses early what [`KeyDirectory::write_key`] would refuse in the end.
-    pub(super) fn refuse_taken(&self, name: &KeyName) -> Result<(), KeyStoreError> {
+    /// Reads a file that only its owner may read; `None` when it is not there.
+    pub(crate) fn read_file(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+        let path = self.path.join(name);
+        match read_private(&path)? {
+            Found::Bytes(bytes) => Ok(Some(bytes)),
+            Found::Nothing => Ok(None),
+            Found::Unfit => Err(KeyStoreError::File { path, kind: io::ErrorKind::InvalidData }),
+        }
+    }
+
+    /// Puts a file in the place of what was there: after a crash it is the old one or the new one, and whole.
+    pub(crate) fn replace_file(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
+        let path = self.path.join(name);
+        let here = |fault: &io::Error| at(&path, fault);
+        let mut file = self.new_file().map_err(|fault| here(&fault))?;
+        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|fault| here(&fault))?;
+        file.persist(&path).map_err(|refused| here(&refused.error))?;
+        self.flush()
+    }
+
+    /// Removes a file; false when there is none.
+    pub(crate) fn remove_file(&self, name: &str) -> Result<bool, KeyStoreError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => self.flush().map(|()| true),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(fault) => Err(at(&path, &fault)),
+        }
+    }
+
+    /// Opens a file to hold a lock on, made if it is not there. It stays: one that is removed while others wait for
+    /// it would be two locks.
+    pub(crate) fn lock_file(&self, name: &str) -> Result<fs::File, KeyStoreError> {
+        let path = self.path.join(name);
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&path).map_err(|fault| at(&path, &fault))
+    }
+
+    /// The crate makes temporary files with mode 0600.
+    fn new_file(&self) -> io::Result<tempfile::NamedTempFile> {
+        tempfile::Builder::new().prefix(".new-").tempfile_in(&self.path)
+    }
+
+    /// Refuses early what [`PrivateDirectory::write_key`] would refuse in the end.
+    pub(crate) fn refuse_taken(&self, name: &KeyName) -> Result<(), KeyStoreError> {
         let path = self.key_path(name);
         match fs::symlink_metadata(&path) {
             Ok(_) => Err(KeyStoreError::Exists { name: name.clone() }),
@@ -70,7 +126,7 @@ impl KeyDirectory {
         }
     }
 
-    pub(super) fn read_key(&self, name: &KeyName) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+    pub(crate) fn read_key(&self, name: &KeyName) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
         match read_private(&self.key_path(name))? {
             Found::Bytes(bytes) => Ok(bytes),
             Found::Nothing => Err(KeyStoreError::NotFound { name: name.clone() }),
@@ -78,7 +134,7 @@ impl KeyDirectory {
         }
     }
 
-    pub(super) fn write_key(&self, name: &KeyName, bytes: &[u8]) -> Result<(), KeyStoreError> {
+    pub(crate) fn write_key(&self, name: &KeyName, bytes: &[u8]) -> Result<(), KeyStoreError> {
         if self.write_new(&self.key_path(name), bytes)? {
             Ok(())
         } else {
@@ -86,7 +142,7 @@ impl KeyDirectory {
         }
     }
 
-    pub(super) fn delete_key(&self, name: &KeyName) -> Result<(), KeyStoreError> {
+    pub(crate) fn delete_key(&self, name: &KeyName) -> Result<(), KeyStoreError> {
         let path = self.key_path(name);
         match fs::remove_file(&path) {
             Ok(()) => self.flush(),
@@ -98,7 +154,7 @@ impl KeyDirectory {
     }
 
     /// The device key, if there is one.
-    pub(super) fn read_device_key(&self) -> Result<Option<DeviceKey>, KeyStoreError> {
+    pub(crate) fn read_device_key(&self) -> Result<Option<DeviceKey>, KeyStoreError> {
         let path = self.device_key_path();
         let key = match read_private(&path)? {
             Found::Bytes(bytes) => DeviceKey::from_bytes(&bytes),
@@ -109,7 +165,7 @@ impl KeyDirectory {
     }
 
     /// The device key, made now if there is none. Of several processes at once, one makes it and all get it.
-    pub(super) fn make_device_key(&self) -> Result<DeviceKey, KeyStoreError> {
+    pub(crate) fn make_device_key(&self) -> Result<DeviceKey, KeyStoreError> {
         if let Some(key) = self.read_device_key()? {
             return Ok(key);
         }
@@ -124,9 +180,7 @@ impl KeyDirectory {
     /// Writes a file that is whole or not there at all; false when there is one of that name.
     fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<bool, KeyStoreError> {
         let here = |fault: &io::Error| at(path, fault);
-        // The crate makes temporary files with mode 0600.
-        let mut file =
-            tempfile::Builder::new().prefix(".new-").tempfile_in(&self.path).map_err(|fault| here(&fault))?;
+        let mut file = self.new_file().map_err(|fault| here(&fault))?;
         file.write_all(bytes).map_err(|fault| here(&fault))?;
         file.as_file().sync_all().map_err(|fault| here(&fault))?;
         match file.persist_noclobber(path) {

@@ -12,9 +12,9 @@
 //! the file `.device-key` beside it. Files are written under another name, flushed, and then given theirs, which
 //! fails if it is taken.
 
-mod disk;
+pub(crate) mod disk;
 mod envelope;
-mod seal;
+pub(crate) mod seal;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use countersign_dpop::jose::{ProofSigner, SoftwareKey};
 use countersign_dpop::time::Clock;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::disk::KeyDirectory;
+use self::disk::PrivateDirectory;
 use self::envelope::{Envelope, Header, Sealing};
 pub use self::seal::KdfCost;
 use self::seal::{DeviceKey, SealingKey};
@@ -32,7 +32,7 @@ use crate::keys::{KeyClass, KeyName, KeyStore, KeyStoreError, ListedKey, StoredK
 
 /// Keeps keys in sealed files of one directory.
 pub struct SealedFileStore {
-    directory: KeyDirectory,
+    directory: PrivateDirectory,
     passphrase: Option<SecretString>,
     cost: KdfCost,
     clock: Arc<dyn Clock>,
@@ -41,7 +41,7 @@ pub struct SealedFileStore {
 impl SealedFileStore {
     /// Keeps keys in `directory`, which is made when the first key is. New keys are sealed by the device key.
     pub fn new(directory: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { directory: KeyDirectory::new(directory.into()), passphrase: None, cost: KdfCost::DEFAULT, clock }
+        Self { directory: PrivateDirectory::new(directory.into()), passphrase: None, cost: KdfCost::DEFAULT, clock }
     }
 
     /// Opens and makes keys with a passphrase. Keys that are sealed by the device key can still be opened.

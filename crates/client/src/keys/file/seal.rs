@@ -41,42 +41,42 @@ impl KdfCost {
     }
 }
 
-pub(super) const SALT_LENGTH: usize = 16;
-pub(super) type Salt = [u8; SALT_LENGTH];
+pub(crate) const SALT_LENGTH: usize = 16;
+pub(crate) type Salt = [u8; SALT_LENGTH];
 
 /// Draws a salt.
-pub(super) fn new_salt() -> Result<Salt, KeyStoreError> {
+pub(crate) fn new_salt() -> Result<Salt, KeyStoreError> {
     let mut salt = [0; SALT_LENGTH];
     rand::fill(&mut salt).map_err(|_| KeyStoreError::NoRandomness)?;
     Ok(salt)
 }
 
 /// The random key of a directory. Wiped when dropped.
-pub(super) struct DeviceKey(Zeroizing<[u8; Self::LENGTH]>);
+pub(crate) struct DeviceKey(Zeroizing<[u8; Self::LENGTH]>);
 
 impl DeviceKey {
-    pub(super) const LENGTH: usize = 32;
+    pub(crate) const LENGTH: usize = 32;
 
-    pub(super) fn generate() -> Result<Self, KeyStoreError> {
+    pub(crate) fn generate() -> Result<Self, KeyStoreError> {
         let mut bytes = Zeroizing::new([0; Self::LENGTH]);
         rand::fill(bytes.as_mut_slice()).map_err(|_| KeyStoreError::NoRandomness)?;
         Ok(Self(bytes))
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_slice()
     }
 }
 
 /// The key of one file; a fresh salt makes it another one for every file.
-pub(super) struct SealingKey(LessSafeKey);
+pub(crate) struct SealingKey(LessSafeKey);
 
 impl SealingKey {
-    pub(super) fn from_passphrase(
+    pub(crate) fn from_passphrase(
         passphrase: &SecretString,
         cost: KdfCost,
         salt: &Salt,
@@ -89,7 +89,7 @@ impl SealingKey {
         Self::new(&bytes)
     }
 
-    pub(super) fn from_device_key(device_key: &DeviceKey, salt: &Salt) -> Result<Self, KeyStoreError> {
+    pub(crate) fn from_device_key(device_key: &DeviceKey, salt: &Salt) -> Result<Self, KeyStoreError> {
         let mut bytes = Zeroizing::new([0; 32]);
         hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
             .extract(device_key.as_bytes())
@@ -105,7 +105,7 @@ impl SealingKey {
     }
 
     /// Encrypts `plain`; the result is nonce, ciphertext and tag.
-    pub(super) fn seal(&self, mut plain: Zeroizing<Vec<u8>>, header: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+    pub(crate) fn seal(&self, mut plain: Zeroizing<Vec<u8>>, header: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).map_err(|_| KeyStoreError::NoRandomness)?;
         let tag = self
@@ -116,7 +116,7 @@ impl SealingKey {
     }
 
     /// Decrypts what [`SealingKey::seal`] made; `None` when key, header or text is another.
-    pub(super) fn open(&self, sealed: &[u8], header: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, sealed: &[u8], header: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut plain = Zeroizing::new(text.to_vec());

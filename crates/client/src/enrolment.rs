@@ -6,15 +6,16 @@ use std::sync::Arc;
 use countersign_dpop::time::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::config::ClientConfig;
 use crate::discovery::{DiscoveryError, IssuerMetadata, discover_issuer};
 use crate::flows::Authenticator;
-use crate::http::Http;
+use crate::http::{Endpoint, Form, Http};
 use crate::observe::{Observer, Server, Step};
 use crate::prover::{Attempt, Prover, Target};
 
 /// One client at one issuer, with its key.
 #[derive(Clone, Debug)]
-pub(crate) struct Session {
+pub(crate) struct Enrolment {
     pub(crate) registration: Arc<Registration>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) prover: Arc<Prover>,
@@ -30,7 +31,42 @@ pub(crate) struct Registration {
     pub(crate) client_id: String,
     pub(crate) resource: Option<String>,
     pub(crate) scope: Option<String>,
+    /// Below which URL the resource is, if not below its identifier.
+    pub(crate) base_url: Option<String>,
     pub(crate) assume_dpop: bool,
+    pub(crate) allow_bearer: bool,
+}
+
+impl Registration {
+    /// How `config` says it.
+    pub(crate) fn of(config: &ClientConfig) -> Self {
+        Self {
+            issuer: config.issuer.clone(),
+            client_id: config.client_id.clone(),
+            resource: config.resource.clone(),
+            scope: config.scope.clone(),
+            base_url: config.base_url.clone(),
+            assume_dpop: config.assume_dpop,
+            allow_bearer: config.allow_bearer,
+        }
+    }
+
+    /// Asks for the resource (RFC 8707 §2).
+    pub(crate) fn add_resource(&self, form: &mut Form) {
+        form.add_optional("resource", self.resource.as_deref());
+    }
+
+    /// Asks for scope and resource.
+    pub(crate) fn add_target(&self, form: &mut Form) {
+        form.add_optional("scope", self.scope.as_deref());
+        self.add_resource(form);
+    }
+
+    /// Below which URL the token may be sent; `None` when nothing says so.
+    pub(crate) fn reach(&self) -> Option<Endpoint> {
+        let url = self.base_url.as_deref().or(self.resource.as_deref())?;
+        Endpoint::parse(url).ok()
+    }
 }
 
 /// How long metadata is believed, in seconds.
@@ -39,7 +75,7 @@ const METADATA_LIFE: i64 = 3_600;
 #[derive(Default)]
 struct MetadataCache(Mutex<Option<(Timestamp, Arc<IssuerMetadata>)>>);
 
-impl Session {
+impl Enrolment {
     pub(crate) fn new(registration: Registration, authenticator: Authenticator, prover: Prover, http: Http) -> Self {
         Self {
             registration: Arc::new(registration),
@@ -83,14 +119,15 @@ impl Session {
         }
     }
 
-    pub(crate) fn tell_sent(&self, server: Server, target: Target<'_>, attempt: &Attempt) {
+    pub(crate) fn tell_sent(&self, server: Server, target: Target<'_>, attempt: Option<&Attempt>) {
         self.observer.tell(|| Step::Sent {
             server,
             method: target.method.to_string(),
             url: target.endpoint.without_query(),
             jkt: *self.prover.maker.jkt(),
             algorithm: self.prover.maker.signer().algorithm(),
-            with_nonce: attempt.nonce.is_some(),
+            with_proof: attempt.is_some(),
+            with_nonce: attempt.is_some_and(|attempt| attempt.nonce.is_some()),
         });
     }
 }
