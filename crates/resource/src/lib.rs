@@ -59,8 +59,8 @@ pub use self::decision::{Check, Decision, DecisionOutcome, PresentedScheme};
 #[cfg(feature = "axum")]
 pub use self::extract::NoAccess;
 pub use self::issuer::{
-    IssuerConfig, IssuerConfigError, Issuers, KeysError, MAX_BACKOFF, MissingKeys, RENEW_KEYS_AFTER, STALE_KEYS_FOR,
-    UNKNOWN_KEY_FLOOR,
+    INTROSPECTION_CACHE, Introspection, IntrospectionCredential, IssuerConfig, IssuerConfigError, Issuers, KeysError,
+    MAX_BACKOFF, MAX_INTROSPECTIONS, MissingKeys, RENEW_KEYS_AFTER, STALE_KEYS_FOR, UNKNOWN_KEY_FLOOR,
 };
 pub use self::layer::{DpopLayer, DpopService, GuardedBody, Observed};
 pub use self::metadata::ResourceMetadata;

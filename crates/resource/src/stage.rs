@@ -68,9 +68,11 @@ impl FromStr for Stage {
     }
 }
 
-/// What a listed client may still do under the Bearer scheme until its date.
+/// What a listed client may do under the Bearer scheme between its dates, whatever the stage of the route.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum BearerAllowance {
+    /// Nothing, although the stage takes Bearer: a client that has moved and is not to fall back.
+    Never,
     /// Present unbound tokens although the stage is `require`.
     Unbound,
     /// Also present bound tokens without a proof. Knowingly departs from RFC 9449 §7.2: a stolen token of this
@@ -81,24 +83,35 @@ pub enum BearerAllowance {
 /// The clients that may go on with Bearer for a while. Which client it is says a verified token only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BearerExceptions {
-    clients: HashMap<(String, String), (BearerAllowance, Timestamp)>,
+    clients: HashMap<(String, String), Vec<BearerRule>>,
+}
+
+/// What holds for one client from `from` to `until`, both seconds included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct BearerRule {
+    pub(crate) allowance: BearerAllowance,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 impl BearerExceptions {
-    pub(crate) fn add(&mut self, issuer: String, client_id: String, allowance: BearerAllowance, until: Timestamp) {
-        self.clients.insert((issuer, client_id), (allowance, until));
+    /// Adds a rule; of several for one time the first counts.
+    pub(crate) fn add(&mut self, issuer: String, client_id: String, rule: BearerRule) {
+        self.clients.entry((issuer, client_id)).or_default().push(rule);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.clients.is_empty()
+    /// True when nobody may send more than the stage takes, now or later.
+    pub(crate) fn is_empty(&self, now: Timestamp) -> bool {
+        let allows = |rule: &BearerRule| rule.allowance > BearerAllowance::Never && now <= rule.until;
+        !self.clients.values().flatten().any(allows)
     }
 
-    /// What the client may do at `now`; its last second is `until`.
-    pub(crate) fn allowance(&self, issuer: &str, client_id: Option<&str>, now: Timestamp) -> Option<BearerAllowance> {
+    /// The rule for the client at `now`.
+    pub(crate) fn rule(&self, issuer: &str, client_id: Option<&str>, now: Timestamp) -> Option<BearerRule> {
         if self.clients.is_empty() {
             return None;
         }
         let key = (issuer.to_owned(), client_id?.to_owned());
-        self.clients.get(&key).filter(|(_, until)| now <= *until).map(|(allowance, _)| *allowance)
+        self.clients.get(&key)?.iter().find(|rule| rule.from <= now && now <= rule.until).copied()
     }
 }

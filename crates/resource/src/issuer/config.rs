@@ -6,19 +6,21 @@ use countersign_dpop::jose::{Algorithms, JwkSet, JwkSetError};
 use countersign_dpop::{HtuError, PublicOrigin, PublicOriginError};
 
 use crate::fetch::MAX_BODY_LENGTH;
+use crate::issuer::introspection::Introspection;
 
 /// One trusted issuer of access tokens.
 #[derive(Clone, Debug)]
 pub struct IssuerConfig {
     pub(crate) issuer: String,
     pub(crate) keys: KeySource,
+    pub(crate) introspection: Option<Introspection>,
     pub(crate) algorithms: Algorithms,
     pub(crate) audiences: Vec<String>,
     pub(crate) types: Vec<String>,
 }
 
 /// Where an issuer's keys come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum KeySource {
     Fixed(JwkSet),
     Metadata,
@@ -39,6 +41,14 @@ pub enum IssuerConfigError {
     /// The address of the key set is not an https URL.
     #[error("the key set's address {url:?} is not usable: {fault}")]
     KeySetUrl {
+        /// The address.
+        url: String,
+        /// What is wrong.
+        fault: PublicOriginError,
+    },
+    /// The address for introspection is not an https URL.
+    #[error("the introspection endpoint {url:?} is not usable: {fault}")]
+    IntrospectionUrl {
         /// The address.
         url: String,
         /// What is wrong.
@@ -114,6 +124,15 @@ impl IssuerConfig {
         Self::with_source(issuer.into(), KeySource::Fixed(read_key_set(path)?))
     }
 
+    /// An issuer that is asked about each of its tokens (RFC 7662), be they JWTs or opaque.
+    ///
+    /// # Errors
+    /// [`IssuerConfigError::Issuer`].
+    pub fn introspected(issuer: impl Into<String>, asking: Introspection) -> Result<Self, IssuerConfigError> {
+        let keys = KeySource::Fixed(JwkSet::from_keys(Vec::new()));
+        Ok(Self { introspection: Some(asking), ..Self::with_source(issuer.into(), keys)? })
+    }
+
     /// Accepts tokens signed by these algorithms only. All are accepted otherwise; RFC 9068 §2.1 asks for RS256.
     #[must_use]
     pub fn with_algorithms(mut self, algorithms: Algorithms) -> Self {
@@ -147,7 +166,7 @@ impl IssuerConfig {
             return Err(IssuerConfigError::Issuer { issuer, fault });
         }
         let types = vec!["at+jwt".to_owned()];
-        Ok(Self { issuer, keys, algorithms: Algorithms::all(), audiences: Vec::new(), types })
+        Ok(Self { issuer, keys, introspection: None, algorithms: Algorithms::all(), audiences: Vec::new(), types })
     }
 }
 

@@ -52,6 +52,17 @@ pub enum KeysError {
         /// What is wrong.
         fault: JwkSetError,
     },
+    /// What came back is no introspection answer (RFC 7662 §2.2), or the question could not be made.
+    #[error("{url} gives no introspection answer: {reason}")]
+    Introspection {
+        /// What was asked.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Too many questions are under way at the issuer.
+    #[error("too many questions are under way")]
+    TooMany,
     /// The fetch ended without an answer because it broke down.
     #[error("the fetch broke down")]
     Broken,
@@ -60,29 +71,67 @@ pub enum KeysError {
     Pending,
 }
 
+impl KeysError {
+    /// True when the issuer as a whole is of no use, rather than one answer of it.
+    pub(crate) const fn is_away(&self) -> bool {
+        match self {
+            Self::Fetch { fault: FetchError::TooLarge, .. } | Self::Introspection { .. } | Self::TooMany => false,
+            Self::Fetch { .. }
+            | Self::Status { .. }
+            | Self::Metadata { .. }
+            | Self::IssuerMismatch { .. }
+            | Self::KeySet { .. }
+            | Self::Broken
+            | Self::Pending => true,
+        }
+    }
+}
+
 /// Fetches the keys of `issuer`.
 pub(super) async fn load(issuer: &str, source: &KeySource, fetch: &Arc<dyn Fetch>) -> Result<JwkSet, KeysError> {
     let url = match source {
         KeySource::Fixed(keys) => return Ok(keys.clone()),
-        KeySource::Metadata => discover(issuer, fetch).await?,
+        KeySource::Metadata => discover(issuer, fetch, Wanted::Keys).await?,
         KeySource::Url(url) => url.clone(),
     };
     let body = get(&url, fetch).await?;
     JwkSet::parse(&body).map_err(|fault| KeysError::KeySet { url, fault })
 }
 
+/// Finds where `issuer` answers questions about tokens.
+pub(super) async fn introspection_endpoint(issuer: &str, fetch: &Arc<dyn Fetch>) -> Result<String, KeysError> {
+    discover(issuer, fetch, Wanted::Introspection).await
+}
+
+/// What the metadata is read for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Keys,
+    Introspection,
+}
+
 #[derive(Deserialize)]
 struct IssuerMetadata {
     issuer: String,
-    jwks_uri: String,
+    jwks_uri: Option<String>,
+    introspection_endpoint: Option<String>,
 }
 
-/// Asks the well-known places one after the other for the address of the key set.
-async fn discover(issuer: &str, fetch: &Arc<dyn Fetch>) -> Result<String, KeysError> {
+impl Wanted {
+    fn of(self, metadata: IssuerMetadata) -> (&'static str, Option<String>) {
+        match self {
+            Self::Keys => ("jwks_uri", metadata.jwks_uri),
+            Self::Introspection => ("introspection_endpoint", metadata.introspection_endpoint),
+        }
+    }
+}
+
+/// Asks the well-known places one after the other for an address.
+async fn discover(issuer: &str, fetch: &Arc<dyn Fetch>, wanted: Wanted) -> Result<String, KeysError> {
     let mut first_fault = None;
     for url in metadata_urls(issuer) {
-        match ask(issuer, &url, fetch).await {
-            Ok(key_set) => return Ok(key_set),
+        match ask(issuer, &url, fetch, wanted).await {
+            Ok(address) => return Ok(address),
             // The host does not answer; the other places are on the same host.
             Err(fault @ KeysError::Fetch { .. }) => return Err(fault),
             Err(fault) => first_fault = Some(more_telling(first_fault, fault)),
@@ -99,7 +148,7 @@ fn more_telling(first: Option<KeysError>, second: KeysError) -> KeysError {
     }
 }
 
-async fn ask(issuer: &str, url: &str, fetch: &Arc<dyn Fetch>) -> Result<String, KeysError> {
+async fn ask(issuer: &str, url: &str, fetch: &Arc<dyn Fetch>, wanted: Wanted) -> Result<String, KeysError> {
     let body = get(url, fetch).await?;
     let bad = |reason: String| KeysError::Metadata { url: url.to_owned(), reason };
     let metadata: IssuerMetadata =
@@ -107,12 +156,14 @@ async fn ask(issuer: &str, url: &str, fetch: &Arc<dyn Fetch>) -> Result<String, 
     if metadata.issuer != issuer {
         return Err(KeysError::IssuerMismatch { url: url.to_owned() });
     }
-    let key_set = check_url(&metadata.jwks_uri).map_err(|fault| bad(format!("jwks_uri: {fault}")))?;
+    let (member, address) = wanted.of(metadata);
+    let address = address.ok_or_else(|| bad(format!("{member} is absent")))?;
+    let place = check_url(&address).map_err(|fault| bad(format!("{member}: {fault}")))?;
     let issuer_is_loopback = PublicOrigin::parse(issuer).is_ok_and(|origin| origin.is_loopback());
-    if key_set.is_loopback() && !issuer_is_loopback {
-        return Err(bad("jwks_uri names a loopback host".to_owned()));
+    if place.is_loopback() && !issuer_is_loopback {
+        return Err(bad(format!("{member} names a loopback host")));
     }
-    Ok(metadata.jwks_uri)
+    Ok(address)
 }
 
 /// RFC 8414 §3.1, then OpenID Connect Discovery §4, then the latter's suffix in the former's place (RFC 8414 §5).

@@ -138,6 +138,11 @@ impl IssuerKeys {
         self.inner.lock().other_than(seen)
     }
 
+    /// True when both fetch the same from the same place.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.inner.source == other.inner.source
+    }
+
     /// Fetches the keys if they are about to need it. For a task in the background, so that no request has to wait.
     pub(crate) async fn renew(&self, now: Timestamp) {
         let flight = {
@@ -242,7 +247,7 @@ impl State {
 }
 
 /// Seconds between two readings of the clock. One that was set back makes keys old rather than young for ever.
-fn apart(one: Timestamp, other: Timestamp) -> i64 {
+pub(crate) fn apart(one: Timestamp, other: Timestamp) -> i64 {
     one.since(other).saturating_abs()
 }
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod discovery;
+mod introspection;
 mod keys;
 
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use futures_util::future::join_all;
 pub(crate) use self::config::media_subtype;
 pub use self::config::{IssuerConfig, IssuerConfigError};
 pub use self::discovery::KeysError;
+use self::introspection::{Answer, Introspector};
+pub use self::introspection::{INTROSPECTION_CACHE, Introspection, IntrospectionCredential, MAX_INTROSPECTIONS};
 use self::keys::IssuerKeys;
 pub(crate) use self::keys::KeySnapshot;
 pub use self::keys::{MAX_BACKOFF, RENEW_KEYS_AFTER, STALE_KEYS_FOR, UNKNOWN_KEY_FLOOR};
@@ -47,6 +50,7 @@ pub(crate) struct Issuer {
     pub(crate) types: Vec<String>,
     audiences: Vec<String>,
     keys: IssuerKeys,
+    introspector: Option<Introspector>,
 }
 
 /// A token whose signature verified with a key that its issuer had at that time.
@@ -100,6 +104,23 @@ impl Issuers {
         })
     }
 
+    /// Trusts `issuers` instead, as after a change of the configuration. What was fetched of an issuer whose keys are
+    /// to be had in the same place stays; tokens are read anew.
+    ///
+    /// # Errors
+    /// As [`Issuers::new`].
+    pub fn replaced_by(&self, issuers: Vec<IssuerConfig>, fetch: &Arc<dyn Fetch>) -> Result<Self, IssuerConfigError> {
+        let mut replaced = Self::new(issuers, fetch)?;
+        if let Some(inner) = Arc::get_mut(&mut replaced.inner) {
+            for (name, issuer) in &mut inner.issuers {
+                if let Some(before) = self.inner.issuers.get(name).filter(|before| before.keys.is_like(&issuer.keys)) {
+                    issuer.keys = before.keys.clone();
+                }
+            }
+        }
+        Ok(replaced)
+    }
+
     /// The issuer identifiers, in the order of the configuration.
     pub fn names(&self) -> &[String] {
         &self.inner.names
@@ -108,13 +129,13 @@ impl Issuers {
     /// Fetches what is missing or about to age, every issuer at once. A task in the background that calls this
     /// every few seconds spares requests the waiting and makes `readiness` true without any.
     pub async fn renew(&self, now: Timestamp) {
-        join_all(self.inner.issuers.values().map(|issuer| issuer.keys.renew(now))).await;
+        join_all(self.inner.issuers.values().map(|issuer| issuer.renew(now))).await;
     }
 
     /// The issuers whose tokens cannot be judged at `now`, and why. Empty when all is well.
     pub fn readiness(&self, now: Timestamp) -> Vec<MissingKeys> {
         let missing = |name: &String| {
-            let fault = self.inner.issuers.get(name)?.keys.missing(now)?;
+            let fault = self.inner.issuers.get(name)?.missing(now)?;
             Some(MissingKeys { issuer: name.clone(), fault })
         };
         self.inner.names.iter().filter_map(missing).collect()
@@ -148,8 +169,14 @@ impl Issuers {
         audience: &str,
         now: Timestamp,
     ) -> Result<Arc<AccessToken>, TokenError> {
-        let unverified = UnverifiedToken::parse(token, self.inner.limits)?;
+        let unverified = match UnverifiedToken::parse(token, self.inner.limits) {
+            Ok(unverified) => unverified,
+            Err(fault) => return self.ask_about(token, ath, audience, now).await.unwrap_or(Err(fault)),
+        };
         let issuer = self.issuer(unverified.issuer()?)?;
+        if issuer.introspector.is_some() {
+            return issuer.ask(token, ath, audience, now).await;
+        }
         let claims = unverified.claims(issuer)?;
         issuer.judge(&claims, audience, now)?;
         let algorithm = unverified.algorithm(issuer)?;
@@ -175,6 +202,31 @@ impl Issuers {
         }
     }
 
+    /// A token whose signature verified before, by its hash. Whether it is still good is not asked.
+    pub(crate) fn remembered(&self, ath: &Ath) -> Option<Arc<AccessToken>> {
+        self.inner.tokens.get(ath).map(|known| known.token)
+    }
+
+    /// Asks about a token that is no JWT, one issuer after the other; `None` when none is to be asked. What one issuer
+    /// calls active is active, whatever the others say.
+    async fn ask_about(&self, token: &str, ath: &Ath, audience: &str, now: Timestamp) -> Option<TokenResult> {
+        if token.len() > self.inner.limits.length {
+            return None;
+        }
+        let mut worst = None;
+        for issuer in self.inner.names.iter().filter_map(|name| self.inner.issuers.get(name)) {
+            if issuer.introspector.is_none() {
+                continue;
+            }
+            match issuer.ask(token, ath, audience, now).await {
+                Ok(token) => return Some(Ok(token)),
+                Err(TokenError::Inactive) if worst.is_some() => (),
+                Err(fault) => worst = Some(fault),
+            }
+        }
+        worst.map(Err)
+    }
+
     fn issuer(&self, name: &str) -> Result<&Issuer, TokenError> {
         self.inner
             .issuers
@@ -183,14 +235,44 @@ impl Issuers {
     }
 }
 
+/// An access token that may be relied on, or why none may be.
+type TokenResult = Result<Arc<AccessToken>, TokenError>;
+
 impl Issuer {
     fn new(config: IssuerConfig, fetch: &Arc<dyn Fetch>) -> Self {
+        let name: Arc<str> = config.issuer.as_str().into();
+        let introspector =
+            config.introspection.map(|asking| Introspector::new(Arc::clone(&name), asking, Arc::clone(fetch)));
         Self {
-            name: config.issuer.as_str().into(),
+            introspector,
+            name,
             algorithms: config.algorithms,
             types: config.types,
             audiences: config.audiences,
             keys: IssuerKeys::new(config.issuer, config.keys, Arc::clone(fetch)),
+        }
+    }
+
+    /// Asks the issuer itself about a token.
+    async fn ask(&self, token: &str, ath: &Ath, audience: &str, now: Timestamp) -> TokenResult {
+        let introspector = self.introspector.as_ref().ok_or(TokenError::Inactive)?;
+        match introspector.answer(token, ath, now).await.map_err(|fault| unavailable(&fault))? {
+            Answer::Active(token) => self.judge(&token, audience, now).map(|()| token),
+            Answer::Refused(fault) => Err(fault),
+        }
+    }
+
+    async fn renew(&self, now: Timestamp) {
+        match &self.introspector {
+            Some(introspector) => introspector.renew(now).await,
+            None => self.keys.renew(now).await,
+        }
+    }
+
+    fn missing(&self, now: Timestamp) -> Option<KeysError> {
+        match &self.introspector {
+            Some(introspector) => introspector.missing(),
+            None => self.keys.missing(now),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a resource server is told at the start.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,7 +10,7 @@ use countersign_dpop::{NoncePolicy, PublicOrigin, PublicOriginError};
 use http::HeaderValue;
 
 use crate::issuer::Issuers;
-use crate::stage::{BearerAllowance, BearerExceptions, Stage};
+use crate::stage::{BearerAllowance, BearerExceptions, BearerRule, Stage};
 use crate::verdict::BearerSunset;
 
 /// How one resource is guarded. Starts with the strictest settings: stage `require`, window `rfc`, all algorithms,
@@ -73,10 +74,17 @@ impl ResourceConfig {
         })
     }
 
+    /// What holds for requests that no route of their own is given for.
+    #[must_use]
+    pub fn with_route(mut self, route: Route) -> Self {
+        self.route = route;
+        self
+    }
+
     /// The stage of requests that no route of their own is given for.
     #[must_use]
     pub fn with_stage(mut self, stage: Stage) -> Self {
-        self.route.stage = stage;
+        self.route = Route { stage, ..self.route };
         self
     }
 
@@ -112,13 +120,27 @@ impl ResourceConfig {
     /// Lets one client go on with Bearer until `until`, its last second.
     #[must_use]
     pub fn with_bearer_exception(
-        mut self,
+        self,
         issuer: impl Into<String>,
         client_id: impl Into<String>,
         allowance: BearerAllowance,
         until: Timestamp,
     ) -> Self {
-        self.exceptions.add(issuer.into(), client_id.into(), allowance, until);
+        self.with_bearer_rule(issuer, client_id, allowance, Timestamp::MIN..=until)
+    }
+
+    /// Says what one client may do under Bearer from the first to the last second of `dates`, whatever the stage. Of
+    /// several rules for one time the first that was given counts.
+    #[must_use]
+    pub fn with_bearer_rule(
+        mut self,
+        issuer: impl Into<String>,
+        client_id: impl Into<String>,
+        allowance: BearerAllowance,
+        dates: RangeInclusive<Timestamp>,
+    ) -> Self {
+        let rule = BearerRule { allowance, from: *dates.start(), until: *dates.end() };
+        self.exceptions.add(issuer.into(), client_id.into(), rule);
         self
     }
 
@@ -157,14 +179,16 @@ impl ResourceConfig {
 #[derive(Clone, Debug, Default)]
 pub struct Route {
     pub(crate) label: Option<Arc<str>>,
-    pub(crate) stage: Stage,
+    stage: Stage,
+    /// Stages that follow, each from its time on, in the order of their times.
+    later: Vec<(Timestamp, Stage)>,
     pub(crate) scopes: Vec<String>,
 }
 
 impl Route {
     /// A route at this stage that asks for no scope.
     pub fn new(stage: Stage) -> Self {
-        Self { label: None, stage, scopes: Vec::new() }
+        Self { label: None, stage, later: Vec::new(), scopes: Vec::new() }
     }
 
     /// Its name in decisions.
@@ -181,9 +205,24 @@ impl Route {
         self
     }
 
-    /// Its stage.
-    pub const fn stage(&self) -> Stage {
-        self.stage
+    /// Moves on to `stage` at `from`.
+    #[must_use]
+    pub fn with_later_stage(mut self, from: Timestamp, stage: Stage) -> Self {
+        self.later.push((from, stage));
+        // Stable: of two for one time the one that was given last counts.
+        self.later.sort_by_key(|(from, _)| *from);
+        self
+    }
+
+    /// Its stage at `now`.
+    pub fn stage_at(&self, now: Timestamp) -> Stage {
+        let begun = self.later.iter().rev().find(|(from, _)| *from <= now);
+        begun.map_or(self.stage, |(_, stage)| *stage)
+    }
+
+    /// When unbound tokens will no longer be taken, if that is known at `now`.
+    pub(crate) fn bearer_ends(&self, now: Timestamp) -> Option<Timestamp> {
+        self.later.iter().find(|(from, stage)| *from > now && !stage.takes_bearer()).map(|(from, _)| *from)
     }
 }
 
@@ -191,7 +230,7 @@ pub(crate) fn structured_date(time: Timestamp) -> HeaderValue {
     HeaderValue::from_str(&format!("@{time}")).unwrap_or(HeaderValue::from_static("@0"))
 }
 
-fn http_date(time: Timestamp) -> Option<HeaderValue> {
+pub(crate) fn http_date(time: Timestamp) -> Option<HeaderValue> {
     /// The last second that an HTTP-date can name.
     const END_OF_9999: u64 = 253_402_300_799;
     let seconds = u64::try_from(time.seconds()).ok().filter(|seconds| *seconds <= END_OF_9999)?;

@@ -16,7 +16,7 @@ use http::{HeaderMap, StatusCode, header};
 use crate::access::Access;
 use crate::decision::{Check, Decision, DecisionOutcome, PresentedScheme};
 use crate::refusal::Refusal;
-use crate::server::config::structured_date;
+use crate::server::config::{http_date, structured_date};
 use crate::server::{Inner, RequestFacts, Route};
 use crate::stage::{BearerAllowance, Stage};
 use crate::token::{AccessToken, shorten};
@@ -26,7 +26,8 @@ pub(super) async fn judge(server: &Inner, request: &RequestFacts<'_>, route: &Ro
     let now = server.clock.now();
     // Asked for with the fresh reading: by the end of a slow request, its reading would look like a clock set back.
     let epoch = server.replay.epoch(now);
-    let mut trial = Trial { server, route, now, epoch, seen: Seen::default() };
+    let stage = route.stage_at(now);
+    let mut trial = Trial { server, route, stage, now, epoch, seen: Seen::default() };
     let result = trial.run(request).await;
     trial.conclude(result)
 }
@@ -35,6 +36,7 @@ pub(super) async fn judge(server: &Inner, request: &RequestFacts<'_>, route: &Ro
 struct Trial<'a> {
     server: &'a Inner,
     route: &'a Route,
+    stage: Stage,
     now: Timestamp,
     epoch: Epoch,
     seen: Seen,
@@ -49,6 +51,8 @@ struct Seen {
     jkt: Option<Jkt>,
     nonce_age: Option<NonceAge>,
     token: Option<Arc<AccessToken>>,
+    /// When the client may no longer send what it sent, by a rule of its own.
+    until: Option<Timestamp>,
 }
 
 impl Trial<'_> {
@@ -82,7 +86,13 @@ impl Trial<'_> {
     async fn by_proof(&mut self, method: &str, htu: &Htu, token: &str, proof: &str) -> Result<Access, Rejection> {
         self.seen.checks.push(Check::Credentials);
         let ath = Ath::of(token);
-        let checked = self.check(method, htu, &ath, proof)?;
+        let checked = match self.check(method, htu, &ath, proof) {
+            Ok(checked) => checked,
+            Err(fault) => {
+                self.name_client(token, &ath).await;
+                return Err(fault);
+            }
+        };
         let token = self.read(token, &ath).await?;
         let bound = checked.confirm(token.confirmation())?;
         self.seen.checks.push(Check::Confirmation);
@@ -113,21 +123,23 @@ impl Trial<'_> {
         self.seen.checks.push(Check::Credentials);
         let token = match self.read(token, &Ath::of(token)).await {
             // Where Bearer is refused anyway, an issuer that is away changes nothing.
-            Err(TokenError::IssuerUnavailable { .. }) if !self.route.stage.takes_bearer() => {
+            Err(TokenError::IssuerUnavailable { .. }) if !self.stage.takes_bearer() => {
                 return Err(ConfirmationError::BearerNotAccepted.into());
             }
             read => read?,
         };
-        let exceptions = &self.server.config.exceptions;
-        let allowance = exceptions.allowance(token.issuer(), token.client_id(), self.now);
+        let rule = self.server.config.exceptions.rule(token.issuer(), token.client_id(), self.now);
+        let allowance = rule.map(|rule| rule.allowance);
         if token.confirmation().is_bound() && allowance < Some(BearerAllowance::BoundToo) {
             return Err(ConfirmationError::BoundAsBearer.into());
         }
-        if !self.route.stage.takes_bearer() && allowance.is_none() {
+        let takes_bearer = allowance.map_or(self.stage.takes_bearer(), |allowance| allowance > BearerAllowance::Never);
+        if !takes_bearer {
             return Err(ConfirmationError::BearerNotAccepted.into());
         }
         self.seen.checks.push(Check::Confirmation);
         self.permit(&token)?;
+        self.seen.until = rule.map(|rule| rule.until);
         Ok(Access::by_bearer(token))
     }
 
@@ -139,6 +151,16 @@ impl Trial<'_> {
         Ok(token)
     }
 
+    /// Finds out for the log whose request fails. In `observe` that is what the log is for; elsewhere a refused
+    /// request costs no more than a look at what is remembered.
+    async fn name_client(&mut self, token: &str, ath: &Ath) {
+        if self.stage == Stage::Observe {
+            let _ = self.read(token, ath).await;
+        } else {
+            self.seen.token = self.server.config.issuers.remembered(ath);
+        }
+    }
+
     fn permit(&mut self, token: &AccessToken) -> Result<(), Rejection> {
         if self.route.scopes.iter().any(|scope| !token.has_scope(scope)) {
             return Err(PolicyError::InsufficientScope { required: self.route.scopes.join(" ") }.into());
@@ -148,7 +170,7 @@ impl Trial<'_> {
     }
 
     fn verifier(&self) -> &Verifier {
-        match self.route.stage {
+        match self.stage {
             Stage::Observe => &self.server.observing_verifier,
             Stage::Accept | Stage::Prefer | Stage::Require => &self.server.verifier,
         }
@@ -160,9 +182,9 @@ impl Trial<'_> {
         let sunset = self.sunset(&result);
         let outcome = match result {
             Ok(access) => Outcome::Granted(access),
-            Err(rejection) if self.route.stage == Stage::Observe => Outcome::Observed(rejection),
+            Err(rejection) if self.stage == Stage::Observe => Outcome::Observed(rejection),
             Err(rejection) => {
-                let challenges = self.server.challenges(&rejection, self.route.stage, self.seen.scheme);
+                let challenges = self.server.challenges(&rejection, self.stage, self.seen.scheme);
                 Outcome::Refused(Refusal { rejection, challenges, nonce: nonce.clone() })
             }
         };
@@ -171,7 +193,7 @@ impl Trial<'_> {
 
     fn nonce(&self, result: &Result<Access, Rejection>) -> Option<String> {
         let policy = self.server.verifier.nonce_policy();
-        if self.route.stage == Stage::Observe || policy == NoncePolicy::Never {
+        if self.stage == Stage::Observe || policy == NoncePolicy::Never {
             return None;
         }
         let wanted = match result {
@@ -197,12 +219,26 @@ impl Trial<'_> {
 
     fn sunset(&self, result: &Result<Access, Rejection>) -> Option<BearerSunset> {
         let bearer = result.as_ref().is_ok_and(|access| access.proof().is_none());
-        let tell = || BearerSunset { deprecation: structured_date(self.server.started), sunset: None };
-        (bearer && self.route.stage == Stage::Prefer).then(|| self.server.config.sunset.clone().unwrap_or_else(tell))
+        let ends = self.seen.until.or_else(|| self.route.bearer_ends(self.now));
+        let deprecation = || structured_date(self.server.started);
+        match (bearer, self.stage) {
+            (true, Stage::Prefer) => Some(
+                self.server
+                    .config
+                    .sunset
+                    .clone()
+                    .unwrap_or_else(|| BearerSunset { deprecation: deprecation(), sunset: ends.and_then(http_date) }),
+            ),
+            // By a rule of its own where others are refused already.
+            (true, Stage::Require) => {
+                Some(BearerSunset { deprecation: deprecation(), sunset: ends.and_then(http_date) })
+            }
+            (true, Stage::Observe | Stage::Accept) | (false, _) => None,
+        }
     }
 
     fn decision(&self, result: &Result<Access, Rejection>) -> Decision {
-        let outcome = match (result, self.route.stage) {
+        let outcome = match (result, self.stage) {
             (Ok(_), _) => DecisionOutcome::Granted,
             (Err(_), Stage::Observe) => DecisionOutcome::Observed,
             (Err(_), Stage::Accept | Stage::Prefer | Stage::Require) => DecisionOutcome::Refused,
@@ -224,7 +260,7 @@ impl Trial<'_> {
             route: self.route.label.clone(),
             client: token.and_then(AccessToken::shared_client_id),
             issuer: token.map(AccessToken::shared_issuer),
-            stage: self.route.stage,
+            stage: self.stage,
             scheme: self.seen.scheme,
             bound: token.map(|token| token.confirmation().is_bound()),
         }

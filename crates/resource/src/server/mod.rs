@@ -95,7 +95,8 @@ impl ResourceServer {
     /// True when no unbound token and no Bearer request is taken anywhere at the resource.
     pub fn requires_bound_tokens(&self) -> bool {
         let config = &self.inner.config;
-        config.route.stage == Stage::Require && config.exceptions.is_empty() && !config.unbound_routes
+        let now = self.inner.clock.now();
+        config.route.stage_at(now) == Stage::Require && config.exceptions.is_empty(now) && !config.unbound_routes
     }
 
     /// True when `path` (without query) is one of the two places of the metadata.

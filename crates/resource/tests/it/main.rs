@@ -7,6 +7,7 @@ mod credentials;
 mod discovery;
 mod fetching;
 mod hostile;
+mod introspection;
 mod keys;
 mod layer;
 mod memory;

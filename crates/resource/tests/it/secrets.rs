@@ -95,7 +95,8 @@ async fn a_decision_is_one_line_of_these_fields() {
         json!({
             "version": 1, "time": world.now(), "outcome": "refused", "code": "proof_malformed",
             "diagnosis": "P01", "error": "invalid_dpop_proof", "status": 401, "reason": reason, "checks": ["target", "credentials"],
-            "stage": "require", "scheme": "dpop",
+            "client": "app", "issuer": "https://issuer.example",
+            "stage": "require", "scheme": "dpop", "bound": true,
         })
     );
 }

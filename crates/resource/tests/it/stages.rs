@@ -3,7 +3,7 @@
 use countersign_dpop::NoncePolicy;
 use countersign_dpop::replay::ReplayStoreError;
 use countersign_dpop::time::Timestamp;
-use countersign_resource::{BearerAllowance, DecisionOutcome, PresentedScheme, ResourceConfig, Stage};
+use countersign_resource::{BearerAllowance, DecisionOutcome, PresentedScheme, ResourceConfig, Route, Stage};
 use serde_json::json;
 
 use crate::world::{Answer, ISSUER, World, request};
@@ -147,4 +147,72 @@ fn reads_the_names_of_stages() {
         assert_eq!(stage.name().parse(), Ok(stage));
     }
     assert!("Require".parse::<Stage>().is_err() && "".parse::<Stage>().is_err());
+}
+
+#[tokio::test]
+async fn a_route_moves_on_at_its_dates_and_says_beforehand_when_bearer_ends() {
+    let world = World::new();
+    let (prefer, require) = (world.now() + 100, world.now() + 200);
+    let route = Route::new(Stage::Accept)
+        .with_later_stage(Timestamp::from_seconds(require), Stage::Require)
+        .with_later_stage(Timestamp::from_seconds(prefer), Stage::Prefer);
+    let server = world.server(world.config().with_route(route.clone()));
+    let guarded = world.guarded(world.config().with_route(route));
+    let unbound = world.token_claiming(json!({ "cnf": null })).await;
+    let answer = guarded.get_bearer(&unbound).await;
+    answer.granted();
+    assert!(!answer.headers.contains_key("sunset"));
+    world.clock.advance(99);
+    assert_eq!(guarded.get_bearer(&unbound).await.decision.unwrap().stage, Stage::Accept);
+    world.clock.advance(1);
+    let answer = guarded.get_bearer(&unbound).await;
+    answer.granted();
+    assert_eq!(answer.decision.unwrap().stage, Stage::Prefer);
+    assert_eq!(answer.headers["sunset"], "Tue, 14 Nov 2023 22:16:40 GMT");
+    assert!(!server.metadata().dpop_bound_access_tokens_required);
+    world.clock.advance(100);
+    guarded.get_bearer(&unbound).await.refused(401, Some("invalid_token"), "bearer_not_accepted");
+    assert!(server.metadata().dpop_bound_access_tokens_required, "the flag follows by itself");
+}
+
+#[tokio::test]
+async fn a_client_may_be_ahead_of_the_others_and_has_dates_of_its_own() {
+    let world = World::new();
+    let at = |seconds| Timestamp::from_seconds(world.now() + seconds);
+    let config = world
+        .config()
+        .with_stage(Stage::Accept)
+        .with_bearer_rule(ISSUER, "app", BearerAllowance::Never, at(10)..=Timestamp::MAX)
+        .with_bearer_rule(ISSUER, "late", BearerAllowance::BoundToo, at(10)..=at(20));
+    assert!(!world.server(config.clone()).metadata().dpop_bound_access_tokens_required);
+    let guarded = world.guarded(config);
+    let unbound = world.token_claiming(json!({ "cnf": null })).await;
+    let bound = world.token_claiming(json!({ "client_id": "late" })).await;
+    guarded.get_bearer(&unbound).await.granted();
+    guarded.get_bearer(&bound).await.refused(401, Some("invalid_token"), "bound_as_bearer");
+    world.clock.advance(10);
+    guarded.get_bearer(&unbound).await.refused(401, Some("invalid_token"), "bearer_not_accepted");
+    guarded.get_bearer(&bound).await.granted();
+    world.clock.advance(11);
+    guarded.get_bearer(&bound).await.refused(401, Some("invalid_token"), "bound_as_bearer");
+}
+
+#[tokio::test]
+async fn whose_request_fails_is_known_where_the_token_is() {
+    let world = World::new();
+    let token = world.token().await;
+    let observing = world.guarded(world.config().with_stage(Stage::Observe));
+    let decision = observing.get_dpop(&token, "garbage").await.decision.unwrap();
+    assert_eq!((decision.code, decision.client.as_deref()), ("proof_malformed", Some("app")));
+    // A forged token names nobody.
+    let forged = format!("{}AAAA", &token[..token.len() - 4]);
+    let decision = observing.get_dpop(&forged, "garbage").await.decision.unwrap();
+    assert_eq!((decision.code, decision.client), ("proof_malformed", None));
+    // Where requests are refused, a bad proof makes nobody look at a new token.
+    let strict = world.guarded(world.config());
+    let decision = strict.get_dpop(&token, "garbage").await.decision.unwrap();
+    assert_eq!((decision.code, decision.client), ("proof_malformed", None));
+    strict.get_dpop(&token, &world.proof(&token).await).await.granted();
+    let decision = strict.get_dpop(&token, "garbage").await.decision.unwrap();
+    assert_eq!(decision.client.as_deref(), Some("app"));
 }

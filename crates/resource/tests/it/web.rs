@@ -23,6 +23,8 @@ pub(crate) struct Web {
     pub(crate) pages: Mutex<HashMap<String, (u16, String)>>,
     pub(crate) asked: Mutex<Vec<String>>,
     pub(crate) away: Mutex<Option<FetchError>>,
+    /// Fields and bodies of what was asked by POST.
+    pub(crate) posted: Mutex<Vec<(http::HeaderMap, String)>>,
     pub(crate) gate: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
 }
 
@@ -45,6 +47,10 @@ impl Fetch for Web {
     fn fetch(&self, request: Request<Bytes>) -> Fetching {
         let url = request.uri().to_string();
         self.asked.lock().unwrap().push(url.clone());
+        if request.method() == http::Method::POST {
+            let body = String::from_utf8(request.body().to_vec()).unwrap();
+            self.posted.lock().unwrap().push((request.headers().clone(), body));
+        }
         let away = self.away.lock().unwrap().clone();
         let page = self.pages.lock().unwrap().get(&url).cloned().unwrap_or((404, String::new()));
         let gate = self.gate.lock().unwrap().clone();
