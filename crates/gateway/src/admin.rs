@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_forward::Upstream;
 use countersign_replay::MemoryReplayStore;
+use futures_util::future::join_all;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -97,34 +99,25 @@ impl Admin {
     }
 
     async fn readiness(&self) -> Response<Full<Bytes>> {
+        let site = self.door.site.now();
         let mut missing: Vec<Missing> = Vec::new();
         if self.draining.is_cancelled() {
             let reason = "told to stop; running requests are finished".to_owned();
             missing.push(Missing { what: "gateway", name: "this one".to_owned(), reason });
         }
-        for keys in self.door.server.readiness() {
+        for keys in site.missing_keys(self.door.clock.now()) {
             missing.push(Missing { what: "issuer", name: keys.issuer, reason: keys.fault.to_string() });
         }
-        if let Err(reason) = self.probe_upstream().await {
-            let name = self.door.forwarder.upstream().to_string();
-            missing.push(Missing { what: "upstream", name, reason });
+        for (upstream, probed) in join_all(site.upstreams().map(probe)).await {
+            if let Err(reason) = probed {
+                missing.push(Missing { what: "upstream", name: upstream.to_string(), reason });
+            }
         }
         let ready = missing.is_empty();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         // Texts and a truth value always have a JSON form.
         let body = serde_json::to_string(&Readiness { ready, missing }).unwrap_or_default();
         answer(status, "application/json", body)
-    }
-
-    /// Whether the upstream takes connections, asked when somebody wants to know.
-    async fn probe_upstream(&self) -> Result<(), String> {
-        let upstream = self.door.forwarder.upstream();
-        let host = upstream.host().trim_start_matches('[').trim_end_matches(']');
-        match timeout(PROBE, TcpStream::connect((host, upstream.port()))).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no connection within {} s", PROBE.as_secs())),
-        }
     }
 
     fn metrics(&self) -> String {
@@ -136,6 +129,17 @@ impl Admin {
             ("countersign_decisions_lost_total", "counter", "Decisions not written down", self.door.decisions.lost()),
         ])
     }
+}
+
+/// Whether the upstream takes connections, asked when somebody wants to know.
+async fn probe(upstream: &Upstream) -> (&Upstream, Result<(), String>) {
+    let host = upstream.host().trim_start_matches('[').trim_end_matches(']');
+    let probed = match timeout(PROBE, TcpStream::connect((host, upstream.port()))).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no connection within {} s", PROBE.as_secs())),
+    };
+    (upstream, probed)
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {

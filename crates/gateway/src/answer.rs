@@ -12,6 +12,8 @@ use crate::authority::BadAuthority;
 pub(crate) enum Trouble {
     /// It does not say clearly which authority it is for.
     Authority(BadAuthority),
+    /// A path that is read in two ways and is of two routes.
+    AmbiguousPath,
     /// The method CONNECT.
     Connect,
     /// More fields than allowed.
@@ -23,7 +25,7 @@ pub(crate) enum Trouble {
 impl Trouble {
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
-            Self::Authority(_) => StatusCode::BAD_REQUEST,
+            Self::AmbiguousPath | Self::Authority(_) => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Forward(error) => error.status(),
@@ -33,6 +35,7 @@ impl Trouble {
     /// The stable name for logs and metrics.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
+            Self::AmbiguousPath => "ambiguous_path",
             Self::Authority(BadAuthority::HostRepeated) => "host_repeated",
             Self::Authority(BadAuthority::HostMissing) => "host_missing",
             Self::Authority(BadAuthority::HostMalformed) => "host_malformed",
@@ -61,6 +64,7 @@ impl Trouble {
 
     const fn description(&self) -> &'static str {
         match self {
+            Self::AmbiguousPath => "the path can be read in two ways",
             Self::Authority(BadAuthority::HostRepeated) => "more than one Host field",
             Self::Authority(BadAuthority::HostMissing) => "no Host field",
             Self::Authority(BadAuthority::HostMalformed) => "a Host field that names no host",

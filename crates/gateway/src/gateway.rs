@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use countersign_dpop::time::Clock;
 use countersign_dpop::{NoRandomness, NonceKey};
-use countersign_forward::{Forwarder, TlsError};
+use countersign_forward::TlsError;
 use countersign_replay::{MemoryReplayConfig, MemoryReplayError, MemoryReplayStore};
-use countersign_resource::fetch::{Fetch, ReqwestFetch, ReqwestFetchError};
-use countersign_resource::{IssuerConfigError, Issuers, ResourceConfig, ResourceConfigError, ResourceServer};
+use countersign_resource::fetch::{ReqwestFetch, ReqwestFetchError};
+use countersign_resource::{IssuerConfigError, ResourceConfigError};
 use tokio::net::TcpListener;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,14 +18,14 @@ use crate::admin::Admin;
 use crate::config::{GatewayLimits, Settings};
 use crate::connection::Connections;
 use crate::decisions::DecisionSink;
-use crate::door::Door;
+use crate::door::{Door, SiteCell};
 use crate::listener;
 use crate::metrics::Metrics;
+use crate::reload::Reloader;
+use crate::site::{Lasting, Site, SiteError};
 
 /// How often the issuers' keys are looked after.
 const RENEW: Duration = Duration::from_secs(5);
-/// The name in `Via` towards the upstream.
-const VIA: &str = "countersign";
 
 /// A gateway with its addresses bound, not yet serving.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub struct Gateway {
     door: Arc<Door>,
     replay: Arc<MemoryReplayStore>,
     limits: GatewayLimits,
+    reloader: Reloader,
 }
 
 /// Why a gateway cannot start.
@@ -105,8 +106,16 @@ impl Gateway {
         let limits = settings.limits;
         let now = clock.now();
         let replay = Arc::new(MemoryReplayStore::new(replay_config(&settings), now)?);
-        let door = Arc::new(door(settings, clock, &replay, decisions)?);
-        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits })
+        let lasting = Lasting {
+            replay: Arc::clone(&replay) as _,
+            clock: Arc::clone(&clock),
+            nonce_key: NonceKey::generate()?,
+            fetch: Arc::new(ReqwestFetch::new()?),
+        };
+        let site = SiteCell::new(Site::new(&settings, &lasting, None)?);
+        let door = Arc::new(Door { site, clock, decisions, metrics: Metrics::default() });
+        let reloader = Reloader::new(Arc::clone(&door), lasting, Arc::clone(&replay), settings);
+        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits, reloader })
     }
 
     /// Where clients connect.
@@ -117,6 +126,11 @@ impl Gateway {
     /// Where health and metrics are served.
     pub const fn admin_addr(&self) -> Option<SocketAddr> {
         self.admin_addr
+    }
+
+    /// What replaces the configuration while the gateway serves.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Serves until `shutdown` completes and then lets requests under way finish: no new connection is taken, open
@@ -142,7 +156,7 @@ impl Gateway {
         }
         closing.cancel();
         tasks.wait().await;
-        self.door.forwarder.close().await;
+        self.reloader.close_tunnels().await;
         background.cancel();
     }
 }
@@ -158,7 +172,7 @@ fn start_background(
         let admin = Arc::new(Admin { door: Arc::clone(door), replay, draining: draining.clone() });
         tokio::spawn(ended.clone().run_until_cancelled_owned(admin.serve(listener)));
     }
-    tokio::spawn(ended.clone().run_until_cancelled_owned(renew(door.server.clone())));
+    tokio::spawn(ended.clone().run_until_cancelled_owned(renew(Arc::clone(door))));
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
@@ -171,49 +185,25 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayE
 fn replay_config(settings: &Settings) -> MemoryReplayConfig {
     MemoryReplayConfig {
         capacity: settings.replay.capacity(),
-        window: settings.window,
+        window: settings.widest_window(),
         ..MemoryReplayConfig::default()
     }
 }
 
-fn door(
-    settings: Settings,
-    clock: Arc<dyn Clock>,
-    replay: &Arc<MemoryReplayStore>,
-    decisions: Arc<dyn DecisionSink>,
-) -> Result<Door, GatewayError> {
-    let config = resource_config(&settings)?;
-    let forwarder = Forwarder::new(settings.upstream, settings.limits.forward)?
-        .with_host(settings.upstream_host)
-        .with_forwarded_fields(settings.x_forwarded)
-        .with_via(VIA);
-    Ok(Door {
-        server: ResourceServer::new(config, Arc::clone(replay) as _, clock, NonceKey::generate()?),
-        forwarder,
-        origins: std::iter::once(settings.public_origin).chain(settings.aliases).collect(),
-        stage: settings.stage,
-        cors: settings.cors,
-        max_fields: settings.limits.head_fields,
-        decisions,
-        metrics: Metrics::default(),
-    })
-}
-
-fn resource_config(settings: &Settings) -> Result<ResourceConfig, GatewayError> {
-    let fetch: Arc<dyn Fetch> = Arc::new(ReqwestFetch::new()?);
-    let issuers = Issuers::new(settings.issuers.clone(), &fetch)?;
-    let config = ResourceConfig::new(settings.audience.clone(), settings.public_origin.clone(), issuers)?
-        .with_stage(settings.stage)
-        .with_algorithms(settings.algorithms.clone())
-        .with_window(settings.window)
-        .with_nonce_policy(settings.nonce);
-    Ok(settings.aliases.iter().cloned().fold(config, ResourceConfig::with_alias))
-}
-
-async fn renew(server: ResourceServer) {
+async fn renew(door: Arc<Door>) {
     let mut ticks = interval(RENEW);
     loop {
         ticks.tick().await;
-        server.renew().await;
+        door.site.now().renew(door.clock.now()).await;
+    }
+}
+
+impl From<SiteError> for GatewayError {
+    fn from(fault: SiteError) -> Self {
+        match fault {
+            SiteError::Issuers(fault) => Self::Issuers(fault),
+            SiteError::Resource(fault) => Self::Resource(fault),
+            SiteError::Tls(fault) => Self::Tls(fault),
+        }
     }
 }

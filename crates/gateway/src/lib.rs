@@ -57,9 +57,12 @@ mod gateway;
 mod identity;
 mod listener;
 mod metrics;
+mod reload;
+mod site;
 mod unread;
 mod wire;
 
 pub use self::config::{GatewayConfig, Settings};
 pub use self::decisions::{DecisionLines, DecisionSink, NoDecisions};
 pub use self::gateway::{Gateway, GatewayError};
+pub use self::reload::Reloader;

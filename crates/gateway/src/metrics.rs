@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_resource::{Decision, DecisionOutcome, PresentedScheme, Stage};
@@ -18,14 +18,17 @@ pub(crate) struct Metrics {
     troubles: Counters<&'static str>,
     answers: [AtomicU64; 6],
     nonces: AtomicU64,
+    /// Configurations taken, and those refused.
+    reloads: [AtomicU64; 2],
+    stale_config: AtomicBool,
     offsets: [AtomicU64; OFFSETS.len() + 1],
     offset_sum: AtomicI64,
     in_flight: Arc<AtomicI64>,
     connections: Arc<AtomicI64>,
 }
 
-/// Outcome, code, stage, scheme, bound: all from fixed sets of names.
-type DecisionLabels = (&'static str, &'static str, &'static str, &'static str, &'static str);
+/// Route, outcome, code, stage, scheme, bound: all from fixed sets of names, and the routes of the configuration.
+type DecisionLabels = (Arc<str>, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// Something that counts as open or under way until it is dropped.
 #[derive(Debug)]
@@ -43,8 +46,8 @@ impl Metrics {
         InFlight::new(&self.connections)
     }
 
-    pub(crate) fn decision(&self, decision: &Decision, nonce: bool) {
-        self.decisions.add(labels(decision));
+    pub(crate) fn decision(&self, decision: &Decision, route: &Arc<str>, nonce: bool) {
+        self.decisions.add(labels(decision, route));
         if nonce {
             self.nonces.fetch_add(1, Ordering::Relaxed);
         }
@@ -53,6 +56,12 @@ impl Metrics {
             self.offsets[bucket].fetch_add(1, Ordering::Relaxed);
             self.offset_sum.fetch_add(offset, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a change of the configuration.
+    pub(crate) fn reload(&self, taken: bool) {
+        self.reloads[usize::from(!taken)].fetch_add(1, Ordering::Relaxed);
+        self.stale_config.store(!taken, Ordering::Relaxed);
     }
 
     pub(crate) fn trouble(&self, code: &'static str) {
@@ -71,6 +80,7 @@ impl Metrics {
         let mut text = Text::default();
         self.render_counters(&mut text);
         self.render_offsets(&mut text);
+        self.render_reloads(&mut text);
         text.family("countersign_requests_in_flight", "gauge", "Requests under way");
         text.sample("countersign_requests_in_flight", "", self.in_flight.load(Ordering::Relaxed));
         text.family("countersign_connections", "gauge", "Open connections of clients");
@@ -84,9 +94,9 @@ impl Metrics {
 
     fn render_counters(&self, text: &mut Text) {
         text.family("countersign_decisions_total", "counter", "Requests judged");
-        for ((outcome, code, stage, scheme, bound), count) in self.decisions.snapshot() {
+        for ((route, outcome, code, stage, scheme, bound), count) in self.decisions.snapshot() {
             let labels = format!(
-                "{{outcome=\"{outcome}\",code=\"{code}\",stage=\"{stage}\",scheme=\"{scheme}\",bound=\"{bound}\"}}"
+                "{{route=\"{route}\",outcome=\"{outcome}\",code=\"{code}\",stage=\"{stage}\",scheme=\"{scheme}\",bound=\"{bound}\"}}"
             );
             text.sample("countersign_decisions_total", &labels, count);
         }
@@ -101,6 +111,20 @@ impl Metrics {
         }
         text.family("countersign_nonces_issued_total", "counter", "Answers that carried a fresh nonce");
         text.sample("countersign_nonces_issued_total", "", self.nonces.load(Ordering::Relaxed));
+    }
+
+    fn render_reloads(&self, text: &mut Text) {
+        text.family("countersign_config_reloads_total", "counter", "Changes of the configuration while serving");
+        for (outcome, counter) in ["taken", "refused"].iter().zip(&self.reloads) {
+            let labels = format!("{{outcome=\"{outcome}\"}}");
+            text.sample("countersign_config_reloads_total", &labels, counter.load(Ordering::Relaxed));
+        }
+        text.family(
+            "countersign_config_stale",
+            "gauge",
+            "1 while an older configuration is in force than the file has",
+        );
+        text.sample("countersign_config_stale", "", u8::from(self.stale_config.load(Ordering::Relaxed)));
     }
 
     fn render_offsets(&self, text: &mut Text) {
@@ -130,7 +154,7 @@ impl Drop for InFlight {
     }
 }
 
-impl<L: Ord + Copy> Counters<L> {
+impl<L: Ord + Clone> Counters<L> {
     fn add(&self, labels: L) {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counter) = known.get(&labels) {
@@ -144,7 +168,7 @@ impl<L: Ord + Copy> Counters<L> {
 
     fn snapshot(&self) -> Vec<(L, u64)> {
         let counters = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        counters.iter().map(|(labels, counter)| (*labels, counter.load(Ordering::Relaxed))).collect()
+        counters.iter().map(|(labels, counter)| (labels.clone(), counter.load(Ordering::Relaxed))).collect()
     }
 }
 
@@ -168,7 +192,7 @@ impl Text {
     }
 }
 
-fn labels(decision: &Decision) -> DecisionLabels {
+fn labels(decision: &Decision, route: &Arc<str>) -> DecisionLabels {
     let outcome = match decision.outcome {
         DecisionOutcome::Granted => "granted",
         DecisionOutcome::Observed => "observed",
@@ -184,5 +208,5 @@ fn labels(decision: &Decision) -> DecisionLabels {
         Some(false) => "false",
         None => "unknown",
     };
-    (outcome, decision.code, Stage::name(decision.stage), scheme, bound)
+    (Arc::clone(route), outcome, decision.code, Stage::name(decision.stage), scheme, bound)
 }

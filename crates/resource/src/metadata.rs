@@ -50,11 +50,11 @@ pub(crate) struct MetadataPlace {
 
 impl MetadataPlace {
     /// The place for `resource`: its path goes behind the well-known one (RFC 9728 §3.1). It is always served at
-    /// the public origin's host, whatever host the identifier names.
-    pub(crate) fn new(resource: &PublicOrigin, origin: &PublicOrigin) -> Self {
+    /// the public origin's host, whatever host the identifier names; at `path` below the well-known one then.
+    pub(crate) fn new(resource: &PublicOrigin, origin: &PublicOrigin, path: Option<&str>) -> Self {
         let same_host = split(resource.as_str()).0 == split(origin.as_str()).0;
         let (host, origin_path) = split(origin.as_str());
-        let path = if same_host { split(resource.as_str()).1 } else { origin_path };
+        let path = if same_host { split(resource.as_str()).1 } else { path.unwrap_or(origin_path) };
         let inserted = format!("{WELL_KNOWN}{path}");
         Self { url: format!("{host}{inserted}"), inserted }
     }

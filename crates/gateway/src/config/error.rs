@@ -122,6 +122,70 @@ pub enum Problem {
         /// The most.
         most: u64,
     },
+    /// A path that no request can have.
+    #[error("{value:?} is no path; write one like /orders, without query, dot segments or encoding")]
+    Path {
+        /// What stands there.
+        value: String,
+    },
+    /// A method that no request can have.
+    #[error("{value:?} is no method; write one like GET")]
+    Method {
+        /// What stands there.
+        value: String,
+    },
+    /// Two routes that take the same requests.
+    #[error("takes the same requests as {other}; say them apart by path or methods")]
+    SameRoute {
+        /// The other one's key.
+        other: Key,
+    },
+    /// Two things with one name.
+    #[error("{value:?} is there twice")]
+    Repeated {
+        /// What stands there.
+        value: String,
+    },
+    /// Not a name for metrics and logs.
+    #[error("{value:?} is no name; write 1 to 64 letters, digits, - . _ or /")]
+    Name {
+        /// What stands there.
+        value: String,
+    },
+    /// Not a date.
+    #[error("{value:?} is no date; write one like 2027-01-31 or 2027-01-31T12:00:00Z")]
+    Date {
+        /// What stands there.
+        value: String,
+    },
+    /// A stage that comes before the one it follows, or at no later time.
+    #[error(
+        "a stage must follow the one before it in order and in time; the order is observe, accept, prefer, require"
+    )]
+    StageOrder,
+    /// A stage that is none for single clients.
+    #[error("one client's stage is accept, prefer or require: what is observed is not known to be the client's")]
+    ClientStage,
+    /// No issuer of that name, or it has to be said which.
+    #[error("{what}")]
+    WhichIssuer {
+        /// What to do.
+        what: &'static str,
+    },
+    /// How to ask an issuer is not said in full, or twice.
+    #[error("{what}")]
+    Credential {
+        /// What to do.
+        what: &'static str,
+    },
+    /// A file that cannot be used. Nothing of its content is shown.
+    #[error("{path} {fault}")]
+    File {
+        /// The path.
+        path: String,
+        /// What is wrong.
+        fault: String,
+    },
     /// Two keys that contradict each other.
     #[error("cannot stand beside {other}; {what}")]
     Contradiction {

@@ -1,18 +1,25 @@
 //! The configuration as it is written: flags, variables and one TOML file fill the same keys; unknown keys are
 //! refused.
 
+mod client;
+mod date;
 mod error;
+mod issuer;
 mod limits;
 mod names;
 mod resolve;
+mod route;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 use serde::Deserialize;
 
+pub use self::client::{ClientEntry, ClientSettings};
+pub use self::date::Date;
 pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
 pub use self::limits::{GatewayLimits, LimitConfig};
+pub use self::route::{RouteEntry, RouteSettings, StageEntry};
 pub use self::settings::{ReplaySetting, Settings};
 
 /// The whole configuration. [`GatewayConfig::resolve`] makes [`Settings`] of it.
@@ -33,7 +40,7 @@ pub struct GatewayConfig {
     pub x_forwarded: Option<String>,
     /// The issuer of tokens, when there is one only.
     pub issuer: Option<String>,
-    /// File or URL of that issuer's keys; found through its metadata when absent.
+    /// File or URL of that issuer's keys, or the JWK Set itself; found through its metadata when absent.
     pub jwks: Option<String>,
     /// `[[issuers]]`
     pub issuers: Vec<IssuerEntry>,
@@ -41,6 +48,10 @@ pub struct GatewayConfig {
     pub audience: Option<String>,
     /// `observe`, `accept`, `prefer` or `require`.
     pub stage: Option<String>,
+    /// Stages that follow, each from its date on.
+    pub stages: Vec<StageEntry>,
+    /// The scopes that the resource's metadata names, beside those that routes ask for.
+    pub scopes_supported: Vec<String>,
     /// `never`, `optional` or `required`.
     pub nonce: Option<String>,
     /// `rfc`, `strict`, `fapi2`, `mcp` or `atproto`.
@@ -55,6 +66,10 @@ pub struct GatewayConfig {
     pub cors_origins: Vec<String>,
     /// Address and port of the admin listener; none when absent.
     pub admin: Option<String>,
+    /// `[[routes]]`
+    pub routes: Vec<RouteEntry>,
+    /// `[[clients]]`
+    pub clients: Vec<ClientEntry>,
     /// `[limits]`
     pub limits: LimitConfig,
 }
@@ -65,8 +80,10 @@ pub struct GatewayConfig {
 pub struct IssuerEntry {
     /// The issuer identifier.
     pub issuer: String,
-    /// File or URL of its keys; found through its metadata when absent.
+    /// File or URL of its keys, or the JWK Set itself; found through its metadata when absent.
     pub jwks: Option<String>,
+    /// How it is asked about its tokens; instead of keys.
+    pub introspection: Option<IntrospectionEntry>,
     /// The audiences that its tokens may name, in place of the resource identifier.
     #[serde(default)]
     pub audiences: Vec<String>,
@@ -74,6 +91,24 @@ pub struct IssuerEntry {
     pub algs: Option<String>,
     /// A `typ` of its tokens beside `at+jwt`.
     pub typ: Option<String>,
+}
+
+/// `issuers.introspection`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntrospectionEntry {
+    /// The endpoint; found through the issuer's metadata when absent.
+    pub endpoint: Option<String>,
+    /// The gateway's name at the issuer.
+    pub client_id: String,
+    /// File with the client's secret (`client_secret_basic`).
+    pub secret_file: Option<String>,
+    /// File with the client's private key, PEM or JWK (`private_key_jwt`).
+    pub key_file: Option<String>,
+    /// The key's identifier at the issuer.
+    pub kid: Option<String>,
+    /// Seconds for which an answer is believed; 30 at most, and when absent.
+    pub cache_seconds: Option<i64>,
 }
 
 impl GatewayConfig {
@@ -87,6 +122,8 @@ impl GatewayConfig {
         } else {
             (lower.issuer, self.jwks.or(lower.jwks), lower.issuers)
         };
+        // Dates belong to the stage that they follow.
+        let stages = if self.stage.is_some() { self.stages } else { first_filled(self.stages, lower.stages) };
         Self {
             listen: self.listen.or(lower.listen),
             public_origin: self.public_origin.or(lower.public_origin),
@@ -99,6 +136,8 @@ impl GatewayConfig {
             issuers,
             audience: self.audience.or(lower.audience),
             stage: self.stage.or(lower.stage),
+            stages,
+            scopes_supported: first_filled(self.scopes_supported, lower.scopes_supported),
             nonce: self.nonce.or(lower.nonce),
             window: self.window.or(lower.window),
             algs: self.algs.or(lower.algs),
@@ -106,11 +145,13 @@ impl GatewayConfig {
             replay_capacity: self.replay_capacity.or(lower.replay_capacity),
             cors_origins: first_filled(self.cors_origins, lower.cors_origins),
             admin: self.admin.or(lower.admin),
+            routes: first_filled(self.routes, lower.routes),
+            clients: first_filled(self.clients, lower.clients),
             limits: self.limits.over(lower.limits),
         }
     }
 }
 
-fn first_filled(upper: Vec<String>, lower: Vec<String>) -> Vec<String> {
+fn first_filled<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
     if upper.is_empty() { lower } else { upper }
 }

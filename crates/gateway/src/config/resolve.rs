@@ -8,7 +8,7 @@ use countersign_resource::{Cors, IssuerConfig, IssuerConfigError, Stage};
 
 use super::error::{ConfigError, ConfigErrors, Key, Problem};
 use super::settings::{ReplaySetting, Settings};
-use super::{GatewayConfig, IssuerEntry, names};
+use super::{GatewayConfig, IssuerEntry, issuer, names};
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
@@ -45,10 +45,15 @@ impl GatewayConfig {
             nonce: self.nonce(faults),
             ..basics?
         };
-        match faults.chosen("algs", self.algs.as_deref(), names::algorithms) {
-            Some(algorithms) => Some(Settings { algorithms, ..chosen }),
-            None => Some(chosen),
-        }
+        let chosen = match faults.chosen("algs", self.algs.as_deref(), names::algorithms) {
+            Some(algorithms) => Settings { algorithms, ..chosen },
+            None => chosen,
+        };
+        let stages = faults.stages(&self.stages, chosen.stage, &Key::top);
+        let chosen = Settings { stages, scopes_supported: self.scopes_supported.clone(), ..chosen };
+        let clients = self.client_settings(&chosen, faults);
+        let routes = self.route_settings(&chosen, faults);
+        Some(Settings { routes, clients, ..chosen })
     }
 
     /// What has to be said.
@@ -77,12 +82,12 @@ impl GatewayConfig {
         let mut issuers = Vec::new();
         if let Some(issuer) = &self.issuer {
             let entry = IssuerEntry { issuer: issuer.clone(), jwks: self.jwks.clone(), ..IssuerEntry::default() };
-            issuers.extend(faults.issuer(&entry, directory, Key::top));
+            issuers.extend(issuer::resolve(faults, &entry, directory, &Key::top));
         } else if self.jwks.is_some() {
             faults.add("jwks", Problem::Missing { what: "say whose keys these are with issuer" });
         }
         for (index, entry) in self.issuers.iter().enumerate() {
-            issuers.extend(faults.issuer(entry, directory, |name| Key::of("issuers", index, name)));
+            issuers.extend(issuer::resolve(faults, entry, directory, &|name| Key::of("issuers", index, name)));
         }
         for (index, issuer) in issuers.iter().enumerate() {
             if issuers[..index].iter().any(|other: &IssuerConfig| other.issuer() == issuer.issuer()) {
@@ -138,11 +143,25 @@ impl GatewayConfig {
 }
 
 /// Collects what is wrong.
-struct Faults(Vec<ConfigError>);
+pub(super) struct Faults(pub(super) Vec<ConfigError>);
 
 impl Faults {
     fn add(&mut self, name: &'static str, problem: Problem) {
         self.0.push(ConfigError { key: Key::top(name), problem });
+    }
+
+    pub(super) fn at(&mut self, key: Key, problem: Problem) {
+        self.0.push(ConfigError { key, problem });
+    }
+
+    /// The value of a key that may be absent, wherever the key stands.
+    pub(super) fn read<T>(
+        &mut self,
+        key: Key,
+        value: Option<&str>,
+        read: impl FnOnce(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        value.and_then(|value| read(value).map_err(|problem| self.at(key, problem)).ok())
     }
 
     fn take<T>(&mut self, name: &'static str, result: Result<T, Problem>) -> Option<T> {
@@ -172,45 +191,14 @@ impl Faults {
         }
         self.chosen(name, value, read)
     }
-
-    fn issuer(
-        &mut self,
-        entry: &IssuerEntry,
-        directory: &Path,
-        key: impl Fn(&'static str) -> Key,
-    ) -> Option<IssuerConfig> {
-        let found = match entry.jwks.as_deref() {
-            None => IssuerConfig::discovered(&entry.issuer),
-            Some(url) if url.contains("://") => IssuerConfig::with_key_set_url(&entry.issuer, url),
-            Some(file) => IssuerConfig::with_key_set_file(&entry.issuer, &directory.join(file)),
-        };
-        let issuer = match found {
-            Ok(issuer) => issuer,
-            Err(fault) => {
-                let name = if matches!(fault, IssuerConfigError::Issuer { .. }) { "issuer" } else { "jwks" };
-                self.0.push(ConfigError { key: key(name), problem: fault.into() });
-                return None;
-            }
-        };
-        let issuer = entry.audiences.iter().fold(issuer, IssuerConfig::with_audience);
-        let issuer = entry.typ.iter().fold(issuer, |issuer, typ| issuer.with_typ(typ));
-        match entry.algs.as_deref().map(names::algorithms).transpose() {
-            Ok(None) => Some(issuer),
-            Ok(Some(algorithms)) => Some(issuer.with_algorithms(algorithms)),
-            Err(problem) => {
-                self.0.push(ConfigError { key: key("algs"), problem });
-                None
-            }
-        }
-    }
 }
 
-fn stage(value: &str) -> Result<Stage, Problem> {
+pub(super) fn stage(value: &str) -> Result<Stage, Problem> {
     value.parse().map_err(|fault| Problem::Stage { value: value.to_owned(), fault })
 }
 
 /// A resource identifier: an https URL, or http to a loopback host.
-fn audience(value: &str) -> Result<String, Problem> {
+pub(super) fn audience(value: &str) -> Result<String, Problem> {
     match PublicOrigin::parse(value) {
         Ok(_) => Ok(value.to_owned()),
         Err(fault) => Err(Problem::Origin { value: value.to_owned(), fault }),

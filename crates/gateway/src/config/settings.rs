@@ -1,12 +1,14 @@
 use std::net::SocketAddr;
 
 use countersign_dpop::jose::Algorithms;
-use countersign_dpop::time::Window;
+use countersign_dpop::time::{Timestamp, Window};
 use countersign_dpop::{NoncePolicy, PublicOrigin};
 use countersign_forward::{ForwardedFields, Upstream, UpstreamHost};
 use countersign_resource::{Cors, IssuerConfig, Stage};
 
+use super::client::ClientSettings;
 use super::limits::GatewayLimits;
+use super::route::RouteSettings;
 
 /// What a gateway runs by. Made by [`super::GatewayConfig::resolve`], or by hand from [`Settings::new`].
 #[derive(Clone, Debug)]
@@ -29,6 +31,14 @@ pub struct Settings {
     pub audience: String,
     /// How strictly binding is enforced.
     pub stage: Stage,
+    /// Stages that follow, each from its time on.
+    pub stages: Vec<(Timestamp, Stage)>,
+    /// The scopes that the metadata names, beside those that routes ask for.
+    pub scopes_supported: Vec<String>,
+    /// Parts of the API that ask for something else.
+    pub routes: Vec<RouteSettings>,
+    /// Clients for which something else holds.
+    pub clients: Vec<ClientSettings>,
     /// When proofs need a nonce.
     pub nonce: NoncePolicy,
     /// The ages at which a proof is taken.
@@ -82,6 +92,10 @@ impl Settings {
             issuers,
             audience: audience.into(),
             stage: Stage::default(),
+            stages: Vec::new(),
+            scopes_supported: Vec::new(),
+            routes: Vec::new(),
+            clients: Vec::new(),
             nonce: NoncePolicy::default(),
             window: Window::default(),
             algorithms: Algorithms::all(),

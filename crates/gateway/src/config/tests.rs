@@ -3,7 +3,7 @@ use std::path::Path;
 use countersign_dpop::NoncePolicy;
 use countersign_dpop::time::Window;
 use countersign_forward::UpstreamHost;
-use countersign_resource::Stage;
+use countersign_resource::{BearerAllowance, Stage};
 
 use super::*;
 
@@ -162,4 +162,151 @@ fn flags_win_over_the_file() {
     assert_eq!(config.window.as_deref(), Some("mcp"));
     assert_eq!(config.issuer.as_deref(), Some("https://new.example"));
     assert_eq!(config.jwks, None, "the keys of another issuer");
+}
+
+fn from_toml(text: &str) -> Result<GatewayConfig, toml::de::Error> {
+    let base = "public_origin = 'https://api.example.com'\nupstream = 'http://127.0.0.1:9000'\n\
+                audience = 'https://api.example.com'\nissuer = 'https://idp.example.com'\n";
+    toml::from_str(&format!("{base}{text}"))
+}
+
+#[test]
+fn routes_take_from_the_top_what_they_do_not_say() {
+    let config = from_toml(
+        "stage = 'accept'\nstages = [{ stage = 'prefer', from = 2027-01-01 }, { stage = 'require', from = '2027-06-01T12:00:00+02:00' }]\n\
+         [[routes]]\npath = '/a'\n\
+         [[routes]]\npath = '/b'\nmethods = ['GET', 'QUERY']\nstage = 'require'\nscopes = ['read']\nnonce = 'required'\n\
+         window = 'strict'\naudience = 'https://api.example.com/b'\nupstream = 'http://127.0.0.1:9001'\nname = 'bee'\n",
+    )
+    .unwrap();
+    let settings = resolve(&config).unwrap();
+    let dates: Vec<_> = settings.stages.iter().map(|(from, stage)| (from.seconds(), *stage)).collect();
+    assert_eq!(dates, [(1_798_761_600, Stage::Prefer), (1_811_844_000, Stage::Require)]);
+    let [a, b] = settings.routes.as_slice() else { panic!("two routes") };
+    assert_eq!((&*a.name, a.stage, &a.stages), ("/a", Stage::Accept, &settings.stages));
+    assert_eq!(
+        (a.audience.as_str(), a.window, a.nonce),
+        ("https://api.example.com", Window::RFC, NoncePolicy::Optional)
+    );
+    assert_eq!((&*b.name, b.stage, b.stages.len(), b.methods.len()), ("bee", Stage::Require, 0, 2));
+    assert_eq!(
+        (b.audience.as_str(), b.window, b.nonce),
+        ("https://api.example.com/b", Window::STRICT, NoncePolicy::Required)
+    );
+    assert_eq!(b.upstream.to_string(), "http://127.0.0.1:9001");
+}
+
+#[test]
+fn clients_have_dates_and_issuers() {
+    let config = from_toml(
+        "[[clients]]\nclient_id = 'old'\nstage = 'accept'\nuntil = 2027-01-31\n\
+         [[clients]]\nclient_id = 'older'\nbound_as_bearer = true\nuntil = 2027-01-31\n\
+         [[clients]]\nclient_id = 'new'\nstage = 'require'\nfrom = 2027-01-01\n",
+    )
+    .unwrap();
+    let settings = resolve(&config).unwrap();
+    let rules: Vec<_> = settings
+        .clients
+        .iter()
+        .map(|rule| (rule.client_id.as_str(), rule.allowance, rule.from.seconds(), rule.until.seconds()))
+        .collect();
+    let end = 1_801_439_999;
+    assert_eq!(
+        rules,
+        [
+            ("old", BearerAllowance::Unbound, i64::MIN, end),
+            ("older", BearerAllowance::BoundToo, i64::MIN, end),
+            ("new", BearerAllowance::Never, 1_798_761_600, i64::MAX),
+        ]
+    );
+    assert!(settings.clients.iter().all(|rule| rule.issuer == "https://idp.example.com"));
+}
+
+#[test]
+fn what_is_wrong_with_routes_and_clients_is_said_with_its_key() {
+    for (text, expected) in [
+        ("[[routes]]\npath = 'a'", "routes[0].path: \"a\" is no path"),
+        ("[[routes]]\npath = '/a/../b'", "routes[0].path: \"/a/../b\" is no path"),
+        ("[[routes]]\npath = '/%61'", "routes[0].path: \"/%61\" is no path"),
+        ("[[routes]]\npath = '/a'\nmethods = ['get']", "routes[0].methods: \"get\" is no method"),
+        ("[[routes]]\npath = '/a'\nname = 'a b'", "routes[0].name: \"a b\" is no name"),
+        ("[[routes]]\npath = '/a'\nname = 'default'", "routes[0].name: \"default\" is there twice"),
+        (
+            "[[routes]]\npath = '/a'\n[[routes]]\npath = '/a/'",
+            "routes[1].path: takes the same requests as routes[0].path",
+        ),
+        ("[[routes]]\npath = '/a'\nstage = 'loud'", "routes[0].stage: \"loud\" is not a stage"),
+        ("[[routes]]\npath = '/a'\nwindow = 'wide'", "routes[0].window: \"wide\" is none of"),
+        ("[[routes]]\npath = '/a'\nwindow = 'atproto'\nnonce = 'never'", "routes[0].nonce: cannot stand beside window"),
+        ("[[routes]]\npath = '/a'\naudience = 'orders'", "routes[0].audience: \"orders\" is not usable"),
+        ("[[routes]]\npath = '/a'\nupstream = 'ftp://x'", "routes[0].upstream: not usable"),
+        ("stages = [{ stage = 'require', from = 2027-01-01 }]", "stages: a stage must follow"),
+        ("stage = 'observe'\nstages = [{ stage = 'accept', from = 12:00:00 }]", "stages: \"12:00:00\" is no date"),
+        (
+            "stage = 'observe'\nstages = [{ stage = 'accept', from = 2027-01-01 }, { stage = 'prefer', from = 2026-01-01 }]",
+            "stages: a stage must follow",
+        ),
+        ("[[clients]]\nclient_id = 'x'", "clients[0].until: missing"),
+        ("[[clients]]\nclient_id = 'x'\nstage = 'observe'\nuntil = 2027-01-01", "clients[0].stage: one client's stage"),
+        (
+            "[[clients]]\nclient_id = 'x'\nissuer = 'https://x.example'\nuntil = 2027-01-01",
+            "clients[0].issuer: no issuer",
+        ),
+        (
+            "[[clients]]\nclient_id = 'x'\nfrom = 2027-02-01\nuntil = 2027-01-01",
+            "clients[0].from: cannot stand beside until",
+        ),
+        (
+            "[[issuers]]\nissuer = 'https://b.example'\nintrospection = { client_id = 'rs' }",
+            "issuers[0].introspection: write one of secret_file and key_file",
+        ),
+        (
+            "[[issuers]]\nissuer = 'https://b.example'\njwks = 'x'\nintrospection = { client_id = 'rs' }",
+            "issuers[0].jwks: cannot stand beside introspection",
+        ),
+        (
+            "[[issuers]]\nissuer = 'https://b.example'\nintrospection = { client_id = 'rs', secret_file = 'none' }",
+            "issuers[0].introspection: /nowhere/none cannot be read",
+        ),
+        (
+            "[[issuers]]\nissuer = 'https://b.example'\njwks = '{\"keys\":[1]}'",
+            "issuers[0].jwks: the key set in the configuration",
+        ),
+    ] {
+        let error = resolve(&from_toml(text).unwrap()).unwrap_err();
+        assert!(error.contains(expected), "expected {expected:?}, found {error:?}");
+    }
+}
+
+#[test]
+fn an_issuer_may_be_asked_and_its_secret_is_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("secret"), "canary-secret\n").unwrap();
+    // RFC 7515 A.3.
+    let key = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#;
+    std::fs::write(directory.path().join("key"), key).unwrap();
+    let with = |credential: &str| {
+        let text = format!(
+            "[[issuers]]\nissuer = 'https://b.example'\n[issuers.introspection]\nclient_id = 'rs'\n{credential}"
+        );
+        let config = from_toml(&text).unwrap();
+        config.resolve(directory.path()).map_err(|errors| errors.to_string())
+    };
+    let settings = with("endpoint = 'https://b.example/ask'\nsecret_file = 'secret'\ncache_seconds = 5").unwrap();
+    assert_eq!(settings.issuers.len(), 2);
+    assert!(!format!("{settings:?}").contains("canary"));
+    assert!(with("key_file = 'key'\nkid = 'k'").is_ok());
+    assert!(with("key_file = 'secret'").unwrap_err().contains("holds no usable key"));
+    assert!(!with("key_file = 'secret'").unwrap_err().contains("canary"));
+    assert!(with("secret_file = 'secret'\nkey_file = 'key'").unwrap_err().contains("write one of"));
+    assert!(with("secret_file = 'secret'\ncache_seconds = 31").unwrap_err().contains("0 to 30"));
+}
+
+#[test]
+fn keys_may_stand_in_the_configuration() {
+    let key = countersign_dpop::jose::SoftwareKey::generate(countersign_dpop::jose::Algorithm::Es256).unwrap();
+    let set = format!("{{\"keys\":[{}]}}", key.public_jwk().to_json());
+    let config = GatewayConfig { jwks: Some(set), ..minimal() };
+    assert!(resolve(&config).is_ok());
 }

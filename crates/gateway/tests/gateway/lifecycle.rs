@@ -102,7 +102,7 @@ async fn health_readiness_and_metrics_have_an_address_of_their_own() {
     client.read_message().await;
     let metrics = admin(&world, "/metrics").await.body;
     for line in [
-        "countersign_decisions_total{outcome=\"refused\",code=\"no_credentials\",stage=\"require\",scheme=\"none\",bound=\"unknown\"} 1",
+        "countersign_decisions_total{route=\"default\",outcome=\"refused\",code=\"no_credentials\",stage=\"require\",scheme=\"none\",bound=\"unknown\"} 1",
         "countersign_gateway_errors_total{code=\"connect_method\"} 1",
         "countersign_answers_total{class=\"4xx\"} 2",
         "countersign_replay_entries 0",

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use countersign_dpop::jose::{Algorithm, Jkt, JwkSet, SoftwareKey, VerificationKey, encode_base64url, sign_compact};
 use countersign_dpop::time::{Clock, Timestamp};
 use countersign_dpop::{ProofMaker, ProofRequest};
-use countersign_gateway::{DecisionSink, Gateway, GatewayConfig, Settings};
+use countersign_gateway::{DecisionSink, Gateway, GatewayConfig, Reloader, Settings};
 use countersign_resource::{Decision, IssuerConfig};
 use countersign_testkit::FakeClock;
 use serde_json::json;
@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) decisions: Arc<Recorder>,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) served: JoinHandle<()>,
+    pub(crate) settings: Settings,
+    pub(crate) reloader: Reloader,
     issuer: SoftwareKey,
     client: ProofMaker,
 }
@@ -72,8 +74,9 @@ impl World {
         let clock = FakeClock::at(Timestamp::from_seconds(START));
         let decisions = Arc::new(Recorder::default());
         let sink = Arc::clone(&decisions) as Arc<dyn DecisionSink>;
-        let gateway = Gateway::bind(settings, clock.shared(), sink).await.unwrap();
+        let gateway = Gateway::bind(settings.clone(), clock.shared(), sink).await.unwrap();
         let (address, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
+        let reloader = gateway.reloader();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(gateway.serve(async move {
             // Dropped or sent: over either way.
@@ -82,7 +85,7 @@ impl World {
         clock.advance(60);
         let key = SoftwareKey::generate(Algorithm::Es256).unwrap();
         let client = ProofMaker::new(Arc::new(key));
-        Self { address, admin, clock, upstream, decisions, stop, served, issuer, client }
+        Self { address, admin, clock, upstream, decisions, stop, served, settings, reloader, issuer, client }
     }
 
     pub(crate) async fn connect(&self) -> Wire {

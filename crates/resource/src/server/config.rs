@@ -28,6 +28,9 @@ pub struct ResourceConfig {
     pub(crate) exceptions: BearerExceptions,
     pub(crate) sunset: Option<BearerSunset>,
     pub(crate) unbound_routes: bool,
+    pub(crate) metadata_path: Option<String>,
+    /// Further routes, as far as the metadata has to know of them.
+    pub(crate) routes: Vec<Route>,
     pub(crate) scopes_supported: Vec<String>,
     pub(crate) name: Option<String>,
 }
@@ -69,6 +72,8 @@ impl ResourceConfig {
             exceptions: BearerExceptions::default(),
             sunset: None,
             unbound_routes: false,
+            metadata_path: None,
+            routes: Vec::new(),
             scopes_supported: Vec::new(),
             name: None,
         })
@@ -157,6 +162,25 @@ impl ResourceConfig {
     #[must_use]
     pub fn with_unbound_routes(mut self) -> Self {
         self.unbound_routes = true;
+        self
+    }
+
+    /// The routes of the resource, so that the metadata claims no more than all of them enforce; the first one also
+    /// holds for requests that no route of their own is given for.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Vec<Route>) -> Self {
+        if let Some(first) = routes.first() {
+            self.route = first.clone();
+        }
+        self.routes = routes;
+        self
+    }
+
+    /// Where below the well-known place the metadata stands when the identifier names another host than the public
+    /// origin: the origin's own path otherwise.
+    #[must_use]
+    pub fn with_metadata_path(mut self, path: impl Into<String>) -> Self {
+        self.metadata_path = Some(path.into());
         self
     }
 

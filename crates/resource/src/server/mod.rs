@@ -63,7 +63,7 @@ impl ResourceServer {
             .with_window(config.window)
             .with_nonce_policy(config.nonce_policy);
         let observing_verifier = verifier.clone().with_nonce_policy(NoncePolicy::Optional);
-        let place = MetadataPlace::new(&config.resource, &config.origins[0]);
+        let place = MetadataPlace::new(&config.resource, &config.origins[0], config.metadata_path.as_deref());
         let started = clock.now();
         Self { inner: Arc::new(Inner { config, verifier, observing_verifier, replay, clock, place, started }) }
     }
@@ -96,7 +96,9 @@ impl ResourceServer {
     pub fn requires_bound_tokens(&self) -> bool {
         let config = &self.inner.config;
         let now = self.inner.clock.now();
-        config.route.stage_at(now) == Stage::Require && config.exceptions.is_empty(now) && !config.unbound_routes
+        std::iter::once(&config.route).chain(&config.routes).all(|route| route.stage_at(now) == Stage::Require)
+            && config.exceptions.is_empty(now)
+            && !config.unbound_routes
     }
 
     /// True when `path` (without query) is one of the two places of the metadata.
