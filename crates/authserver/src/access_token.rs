@@ -6,7 +6,7 @@ use countersign_dpop::jose::{
     CompactJws, Jkt, JsonLimits, JwsBuffer, decode_base64url, encode_base64url, from_strict_json,
 };
 use countersign_dpop::time::Timestamp;
-use countersign_dpop::{NoRandomness, headers};
+use countersign_dpop::{Confirmation, NoRandomness, headers};
 use http::{HeaderValue, header};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -151,6 +151,21 @@ impl Claims {
 
     pub(crate) fn ends_at(&self) -> Timestamp {
         Timestamp::from_seconds(self.exp)
+    }
+}
+
+impl Claims {
+    /// The scope; one that cannot be read is none.
+    pub(crate) fn scope(&self) -> Scope {
+        self.scope.as_deref().and_then(|scope| Scope::parse(scope).ok()).unwrap_or_default()
+    }
+
+    /// The key that the token is bound to.
+    pub(crate) fn confirmation(&self) -> Option<Confirmation> {
+        match &self.cnf {
+            None => Some(Confirmation::unbound()),
+            Some(cnf) => cnf.jkt.parse().ok().map(Confirmation::bound_to),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Client {
     pub(crate) credential: Credential,
     pub(crate) grants: Vec<GrantType>,
     pub(crate) scopes: Scope,
+    /// Resources that it may exchange tokens for which are for another (RFC 8693).
+    pub(crate) exchange_resources: Vec<String>,
     /// `dpop_bound_access_tokens` (RFC 9449 §5.2): never a token without a proof.
     pub(crate) bound_tokens_only: bool,
 }

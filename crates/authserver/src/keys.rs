@@ -44,7 +44,6 @@ pub(crate) struct PublishedKeys {
 pub(crate) enum Place {
     /// A JWK Set.
     JwkSet(FetchUrl),
-    #[expect(dead_code, reason = "for issuers, of which none is configured yet")]
     /// The metadata of an issuer (RFC 8414, OpenID Connect Discovery 1.0), which names its JWK Set.
     Metadata { issuer: String, documents: Vec<FetchUrl> },
 }

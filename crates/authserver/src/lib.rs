@@ -42,6 +42,7 @@ mod decision;
 mod endpoint;
 mod error;
 pub mod fetch;
+mod foreign_token;
 mod form;
 mod grant;
 mod issuer;
@@ -54,6 +55,7 @@ mod server;
 mod share;
 mod signing;
 pub mod storage;
+mod trusted_issuer;
 
 pub use self::config::{AuthServerConfig, ConfigError, ConfigErrors, Settings};
 pub use self::cors::OriginError;

@@ -136,6 +136,9 @@ impl AuthServer {
 /// The most single-use entries that are live at a time.
 const CAPACITY: u64 = 1_000_000;
 
+/// How often a decision is made anew because somebody else was faster.
+pub(crate) const MAX_ATTEMPTS: usize = 64;
+
 /// What every request needs.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -182,19 +185,33 @@ impl Shared {
         changes: &[Change],
         now: Timestamp,
     ) -> Result<Option<VerifiedProof>, Refusal> {
+        let verdict = self.try_commit(client, proof.as_ref(), changes, now).await?;
+        let recorded = self.judge(verdict)?;
+        Ok(proof.map(|proof| proof.accept(recorded)).transpose()?)
+    }
+
+    /// [`Shared::commit`] for changes that are decided anew when somebody else was faster: up to [`MAX_ATTEMPTS`]
+    /// times, as long as it says [`Verdict::Conflict`].
+    pub(crate) async fn try_commit(
+        &self,
+        client: &AuthenticatedClient,
+        proof: Option<&CheckedProof>,
+        changes: &[Change],
+        now: Timestamp,
+    ) -> Result<Verdict, Refusal> {
         let once = SingleUse {
-            proof: proof.as_ref().map(|proof| proof.replay_entry(Some(self.quota_key(&client.client)))),
+            proof: proof.map(|proof| proof.replay_entry(Some(self.quota_key(&client.client)))),
             assertion: client.assertion,
         };
         if once.is_empty() && changes.is_empty() {
-            return Ok(None);
+            return Ok(Verdict::First);
         }
         let share = self.reserve_share(&client.client, &once, now)?;
         let verdict = self.storage.commit(&once, changes, now).await?;
-        let recorded = self.judge(verdict)?;
-        let proof = proof.map(|proof| proof.accept(recorded)).transpose()?;
-        share.keep();
-        Ok(proof)
+        if verdict == Verdict::First {
+            share.keep();
+        }
+        Ok(verdict)
     }
 
     /// Makes room for what is about to be recorded.
@@ -204,7 +221,7 @@ impl Shared {
     }
 
     /// What the storage's verdict means for the proof; one about the assertion is a refusal of its own.
-    fn judge(&self, verdict: Verdict) -> Result<Recorded, Refusal> {
+    pub(crate) fn judge(&self, verdict: Verdict) -> Result<Recorded, Refusal> {
         match verdict {
             Verdict::First => Ok(Recorded::First),
             Verdict::ProofReplayed => Ok(Recorded::Replayed),

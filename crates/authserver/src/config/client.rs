@@ -42,11 +42,19 @@ impl ClientResolver<'_> {
             self.add("grants", Problem::Meaningless { with });
         }
         let scopes = self.scopes(resources);
+        self.check_exchange_resources(resources);
         let bound_tokens_only = self.bound_tokens_only();
         if self.faults.0.len() > found {
             return None;
         }
-        Some(Client { id: self.written.client_id.clone(), credential: credential?, grants, scopes, bound_tokens_only })
+        Some(Client {
+            id: self.written.client_id.clone(),
+            credential: credential?,
+            grants,
+            scopes,
+            exchange_resources: self.written.exchange_resources.clone(),
+            bound_tokens_only,
+        })
     }
 
     fn add(&mut self, name: &'static str, problem: Problem) {
@@ -244,6 +252,21 @@ impl ClientResolver<'_> {
         scopes
     }
 
+    fn check_exchange_resources(&mut self, resources: Option<&[Resource]>) {
+        let known = |name: &String| {
+            resources.is_none_or(|resources| resources.iter().any(|resource| resource.identifier == *name))
+        };
+        let written = &self.written.exchange_resources;
+        let unknown: Vec<String> = written.iter().filter(|name| !known(name)).map(|name| shorten(name)).collect();
+        if !written.is_empty() && !self.written.grants.iter().any(|grant| grant == GrantType::TokenExchange.name()) {
+            let with = format!("grants without {:?}", GrantType::TokenExchange.name());
+            self.add("exchange_resources", Problem::Meaningless { with });
+        }
+        for resource in unknown {
+            self.add("exchange_resources", Problem::ResourceUnknown { resource });
+        }
+    }
+
     fn bound_tokens_only(&mut self) -> bool {
         let by_profile = self.profile.rules().bound_tokens_only;
         if by_profile && self.written.dpop_bound_access_tokens == Some(false) {
@@ -260,13 +283,7 @@ const MAX_SECRET_FILE: u64 = 4_096;
 const MAX_JWKS_FILE: u64 = 256 * 1_024;
 
 /// Grants that this server is meant to have and has not yet; named so that the message says so.
-const KNOWN_GRANTS: [&str; 5] = [
-    "authorization_code",
-    "refresh_token",
-    "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:ietf:params:oauth:grant-type:jwt-bearer",
-    "urn:ietf:params:oauth:grant-type:token-exchange",
-];
+const KNOWN_GRANTS: [&str; 3] = ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"];
 
 /// SHA-256 of a secret.
 pub(crate) fn sha256(secret: &[u8]) -> [u8; 32] {

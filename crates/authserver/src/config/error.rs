@@ -150,6 +150,32 @@ pub enum Problem {
         /// The client, shortened.
         client: String,
     },
+    /// A client that could do nothing with what names it.
+    #[error("the client {client:?} has neither the token exchange nor the JWT bearer grant; add one of them to it")]
+    ClientWithoutGrant {
+        /// The client, shortened.
+        client: String,
+    },
+    /// A resource that is not registered.
+    #[error("no [[resource]] has the identifier {resource:?}; add it or remove it here")]
+    ResourceUnknown {
+        /// The resource, shortened.
+        resource: String,
+    },
+    /// Neither keys nor a way to find them.
+    #[error("its keys cannot be found by it ({fault}); write jwks, jwks_file or jwks_uri")]
+    IssuerWithoutKeys {
+        /// Why not.
+        fault: countersign_dpop::PublicOriginError,
+    },
+    /// A number out of bounds.
+    #[error("out of bounds; write a number from {least} to {most}")]
+    NotBetween {
+        /// The least.
+        least: u32,
+        /// The most.
+        most: u32,
+    },
     /// A scope that no resource has.
     #[error("no [[resource]] has the scope {scope:?}; add it there or remove it here")]
     ScopeUnknown {

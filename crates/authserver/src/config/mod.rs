@@ -7,7 +7,9 @@ mod profile;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod trusted_issuer;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -53,6 +55,9 @@ pub struct AuthServerConfig {
     /// `[[resource]]`
     #[serde(default, rename = "resource")]
     pub resources: Vec<ResourceConfig>,
+    /// `[[trusted_issuer]]`
+    #[serde(default, rename = "trusted_issuer")]
+    pub trusted_issuers: Vec<TrustedIssuerConfig>,
     /// `[[user]]`
     #[serde(default, rename = "user")]
     pub users: Vec<UserConfig>,
@@ -73,6 +78,7 @@ impl AuthServerConfig {
             nonce: NonceSetting::default(),
             clients: Vec::new(),
             resources: Vec::new(),
+            trusted_issuers: Vec::new(),
             users: Vec::new(),
         }
     }
@@ -128,6 +134,9 @@ pub struct ClientConfig {
     /// The scopes it may ask for; those it gets when it names none.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// Resources that it may exchange tokens for although they are for another resource (RFC 8693).
+    #[serde(default)]
+    pub exchange_resources: Vec<String>,
     /// Whether it gets bound tokens only (RFC 9449 §5.2). Absent: what the profile says.
     pub dpop_bound_access_tokens: Option<bool>,
 }
@@ -146,6 +155,7 @@ impl ClientConfig {
             redirect_uris: Vec::new(),
             grants: Vec::new(),
             scopes: Vec::new(),
+            exchange_resources: Vec::new(),
             dpop_bound_access_tokens: None,
         }
     }
@@ -191,6 +201,35 @@ impl ResourceConfig {
             introspected_by: None,
         }
     }
+}
+
+/// `[[trusted_issuer]]`: an issuer whose tokens clients may present to get one of ours.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedIssuerConfig {
+    /// `iss` of its tokens.
+    pub issuer: String,
+    /// What must be among the audiences of its tokens.
+    pub audience: String,
+    /// Its public keys, a JWK Set. Without any of the three its metadata says where they are.
+    pub jwks: Option<serde_json::Value>,
+    /// A file with its public keys, a JWK Set.
+    pub jwks_file: Option<PathBuf>,
+    /// Where its public keys are published.
+    pub jwks_uri: Option<String>,
+    /// The clients that may present its tokens.
+    #[serde(default)]
+    pub clients: Vec<String>,
+    /// The subjects whose tokens are taken; one that ends in `*` stands for all that begin so. Absent: all.
+    pub subjects: Option<Vec<String>>,
+    /// The resources that its tokens stand for. Absent: the one whose identifier is the audience.
+    pub resources: Option<Vec<String>>,
+    /// From its scopes to those that they are here. Absent: the same by name.
+    pub scopes: Option<BTreeMap<String, Vec<String>>>,
+    /// How often one of its tokens may be presented; 16 when absent.
+    pub max_uses: Option<u32>,
+    /// What is put before its subjects, so that none is taken for one of ours.
+    pub subject_prefix: Option<String>,
 }
 
 /// `[[user]]`

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::client::ClientResolver;
 use super::file::{read_text, without_line_end};
+use super::trusted_issuer::TrustedIssuerResolver;
 use super::{
     AuthServerConfig, AuthSetting, ConfigError, ConfigErrors, Key, NonceSetting, Problem, Profile, ResourceConfig,
 };
@@ -18,6 +19,7 @@ use crate::issuer::Issuer;
 use crate::resource::Resource;
 use crate::scope::Scope;
 use crate::storage::PostgresAddress;
+use crate::trusted_issuer::TrustedIssuer;
 
 /// A configuration that can be served.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub struct Settings {
     pub(crate) nonce: NonceSetting,
     pub(crate) clients: HashMap<String, Arc<Client>>,
     pub(crate) resources: Vec<Resource>,
+    pub(crate) trusted_issuers: Vec<TrustedIssuer>,
 }
 
 impl Settings {
@@ -77,6 +80,7 @@ impl AuthServerConfig {
         // With faulty resources nothing can be said about the clients' scopes.
         let are_right = !faults.0.iter().any(|fault| fault.key.is_of("resource"));
         let clients = self.resolve_clients(base, are_right.then_some(resources.as_slice()), &mut faults);
+        let trusted_issuers = self.resolve_trusted_issuers(base, &resources, &mut faults);
         match (issuer, data, faults.0.is_empty()) {
             (Some(issuer), Some(data), true) => Ok(Settings {
                 issuer,
@@ -89,6 +93,7 @@ impl AuthServerConfig {
                 nonce: self.nonce,
                 clients,
                 resources,
+                trusted_issuers,
             }),
             _ => Err(ConfigErrors(faults.0)),
         }
@@ -204,6 +209,26 @@ impl AuthServerConfig {
 
 /// The longest file with a database URL, in bytes.
 const MAX_DATABASE_FILE: u64 = 4_096;
+impl AuthServerConfig {
+    fn resolve_trusted_issuers(&self, base: &Path, resources: &[Resource], faults: &mut Faults) -> Vec<TrustedIssuer> {
+        let mut issuers: Vec<TrustedIssuer> = Vec::new();
+        for (index, written) in self.trusted_issuers.iter().enumerate() {
+            let clients = &self.clients;
+            let mut resolver = TrustedIssuerResolver { written, index, base, clients, resources, faults };
+            let Some(issuer) = resolver.resolve() else { continue };
+            if issuer.issuer == self.issuer {
+                let with = "the server's own issuer, whose tokens are taken anyway".to_owned();
+                faults.add(Key::of("trusted_issuer", index, "issuer"), Problem::Meaningless { with });
+            }
+            if issuers.iter().any(|other| other.issuer == issuer.issuer) {
+                let found = shorten(&issuer.issuer);
+                faults.add(Key::of("trusted_issuer", index, "issuer"), Problem::Repeated { found });
+            }
+            issuers.push(issuer);
+        }
+        issuers
+    }
+}
 
 /// What was found wrong so far.
 #[derive(Default)]

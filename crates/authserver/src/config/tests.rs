@@ -175,7 +175,8 @@ fn names_the_client_and_what_to_do() {
         (
             "\"client_credentials\"",
             "\"password\"",
-            "client[0].grants: \"password\" is not known here; known are client_credentials",
+            "client[0].grants: \"password\" is not known here; known are client_credentials, \
+             urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer",
         ),
         (
             "nonce = \"optional\"",
@@ -183,6 +184,74 @@ fn names_the_client_and_what_to_do() {
             "user[0].username: signing users in is not available in this version; remove it",
         ),
     ]);
+}
+
+#[test]
+fn names_the_trusted_issuer_and_what_to_do() {
+    let table = r#"
+[[trusted_issuer]]
+issuer = "https://idp.example"
+audience = "https://api.example"
+clients = ["jwt"]
+scopes = { "theirs" = ["read"] }
+"#;
+    let right = right().replacen("client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange", 1) + table;
+    assert_eq!(resolve(&right, Path::new("/")).unwrap().trusted_issuers.len(), 1);
+    for (from, to, expected) in [
+        ("[\"jwt\"]", "[]", "clients: missing; write the client_ids that may present its tokens"),
+        ("[\"jwt\"]", "[\"nobody\"]", "clients: no [[client]] has the client_id \"nobody\"; add it or remove it here"),
+        (
+            "[\"jwt\"]",
+            "[\"basic\"]",
+            "clients: the client \"basic\" has neither the token exchange nor the JWT bearer grant; add one of them to it",
+        ),
+        (
+            "audience = \"https://api.example\"",
+            "audience = \"urn:other\"",
+            "resources: missing; its audience is no [[resource]]; write the resources that its tokens stand for",
+        ),
+        (
+            "scopes = { \"theirs\" = [\"read\"] }",
+            "resources = [\"urn:other\"]",
+            "resources: no [[resource]] has the identifier \"urn:other\"; add it or remove it here",
+        ),
+        (
+            "[\"read\"] }",
+            "[\"other\"] }",
+            "scopes: no [[resource]] has the scope \"other\"; add it there or remove it here",
+        ),
+        (
+            "scopes = { \"theirs\" = [\"read\"] }",
+            "max_uses = 0",
+            "max_uses: out of bounds; write a number from 1 to 1000",
+        ),
+        (
+            "issuer = \"https://idp.example\"",
+            "issuer = \"kubernetes/serviceaccount\"",
+            "issuer: its keys cannot be found by it (not a usable URL: not an absolute URI); write jwks, jwks_file or jwks_uri",
+        ),
+        (
+            "issuer = \"https://idp.example\"",
+            "issuer = \"https://as.example\"",
+            "issuer: has no meaning with the server's own issuer, whose tokens are taken anyway; remove it",
+        ),
+        (
+            "scopes = { \"theirs\" = [\"read\"] }",
+            "jwks_uri = \"http://idp.example/keys\"",
+            "jwks_uri: plain http, which is allowed for loopback hosts only; use https",
+        ),
+        (
+            "scopes = { \"theirs\" = [\"read\"] }",
+            "jwks_file = \"x\"\njwks_uri = \"https://idp.example/keys\"",
+            "jwks_uri: stands beside jwks_file; keep one of them",
+        ),
+    ] {
+        let at = right.find("[[trusted_issuer]]").unwrap();
+        let (head, tail) = right.split_at(at);
+        assert!(tail.contains(from), "{from}");
+        let error = resolve(&format!("{head}{}", tail.replacen(from, to, 1)), Path::new("/")).unwrap_err();
+        assert_eq!(error.to_string(), format!("trusted_issuer[0].{expected}"));
+    }
 }
 
 /// Each row: what to replace, by what, and the one fault that this makes.

@@ -46,13 +46,19 @@ fn describe(server: &Shared) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": names(&server.assertion_algorithms),
         "jwks_uri": settings.issuer.endpoint(JWKS_PATH),
         "response_types_supported": [],
-        "grant_types_supported": GrantType::ALL.iter().map(|grant| grant.name()).collect::<Vec<_>>(),
+        "grant_types_supported": grants(server),
         "scopes_supported": scopes(server).iter().collect::<Vec<_>>(),
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": names(&server.assertion_algorithms),
         "dpop_signing_alg_values_supported": names(server.verifier.algorithms()),
         "protected_resources": settings.resources.iter().map(|resource| &resource.identifier).collect::<Vec<_>>(),
     })
+}
+
+/// Those that can be used: for assertions there has to be an issuer of them.
+fn grants(server: &Shared) -> Vec<&'static str> {
+    let offered = |grant: &&GrantType| **grant != GrantType::JwtBearer || !server.settings.trusted_issuers.is_empty();
+    GrantType::ALL.iter().filter(offered).map(|grant| grant.name()).collect()
 }
 
 fn scopes(server: &Shared) -> Scope {

@@ -9,7 +9,7 @@ use super::{Endpoint, Exchange};
 use crate::access_token::TokenAnswer;
 use crate::error::{GrantError, Refusal};
 use crate::form::Form;
-use crate::grant::{GrantContext, GrantType, client_credentials};
+use crate::grant::{GrantContext, GrantType, client_credentials, jwt_bearer, token_exchange};
 use crate::server::Shared;
 
 pub(super) async fn token(State(server): State<Arc<Shared>>, request: Request) -> Response {
@@ -34,5 +34,7 @@ async fn answer(exchange: &mut Exchange<'_>, request: Request) -> Result<TokenAn
     let context = GrantContext { server: exchange.server, form: &form, client: &client, proof, now: exchange.now };
     match grant {
         GrantType::ClientCredentials => client_credentials::redeem(context).await,
+        GrantType::JwtBearer => jwt_bearer::redeem(context).await,
+        GrantType::TokenExchange => token_exchange::redeem(context).await,
     }
 }

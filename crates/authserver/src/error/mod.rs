@@ -2,6 +2,7 @@
 //! a few fixed sentences; the reason is for the log.
 
 mod naming;
+mod subject;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use countersign_dpop::{NoRandomness, Rejection, headers};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+pub(crate) use self::subject::SubjectError;
 use crate::authentication::ClientError;
 use crate::form::FormError;
 use crate::seal::SealError;
@@ -30,6 +32,12 @@ pub(crate) enum Refusal {
     Client(#[from] ClientError),
     #[error(transparent)]
     Grant(#[from] GrantError),
+    /// The subject or actor token of an exchange.
+    #[error("subject token: {0}")]
+    Exchange(SubjectError),
+    /// The assertion of a JWT bearer grant.
+    #[error("assertion: {0}")]
+    Assertion(SubjectError),
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error(transparent)]
@@ -47,6 +55,8 @@ pub(crate) enum GrantError {
     ProofRequired,
     #[error("there are several resources and the request names none")]
     ResourceNotNamed,
+    #[error("the resource is not one that the token is for")]
+    ResourceBeyondToken,
     #[error("the resource is not registered")]
     ResourceUnknown,
     #[error("scope is not a list of scope tokens")]
@@ -91,6 +101,9 @@ impl Refusal {
             Self::Proof(rejection) => proof_error(rejection),
             Self::Client(error) => client_error(error),
             Self::Grant(error) => grant_error(*error),
+            // RFC 8693 §2.2.2, RFC 7521 §4.1.1.
+            Self::Exchange(error) => subject_error(error, ErrorCode::InvalidRequest),
+            Self::Assertion(error) => subject_error(error, ErrorCode::InvalidGrant),
             Self::Storage(StorageError::Unavailable { .. }) => unavailable("the server cannot judge requests now"),
             Self::Issue(
                 IssueError::NoRandomness(_) | IssueError::Sign(_) | IssueError::Seal(_) | IssueError::Write(_),
@@ -172,10 +185,43 @@ fn grant_error(error: GrantError) -> OAuthError {
         GrantError::GrantTypeUnknown => bad_request(ErrorCode::UnsupportedGrantType, "this grant is not offered here"),
         GrantError::ProofRequired => bad_request(ErrorCode::InvalidDpopProof, "a DPoP proof is required"),
         GrantError::ResourceNotNamed => bad_request(ErrorCode::InvalidTarget, "resource must name one resource"),
+        GrantError::ResourceBeyondToken => {
+            bad_request(ErrorCode::InvalidTarget, "the resource is not one that the token is for")
+        }
         GrantError::ResourceUnknown => bad_request(ErrorCode::InvalidTarget, "the resource is not known here"),
         GrantError::SeveralResources => bad_request(ErrorCode::InvalidTarget, "resource may name one resource only"),
         GrantError::ScopeMalformed => bad_request(ErrorCode::InvalidScope, "scope is malformed"),
         GrantError::ScopeNotAllowed => bad_request(ErrorCode::InvalidScope, "the scope is not available"),
+    }
+}
+
+fn subject_error(error: &SubjectError, code: ErrorCode) -> OAuthError {
+    match error {
+        SubjectError::KeysAway(_) => unavailable("the issuer's keys cannot be fetched now"),
+        SubjectError::ProofRequired => bad_request(ErrorCode::InvalidDpopProof, "a DPoP proof is required"),
+        SubjectError::TypeUnknown | SubjectError::ActorTokenMissing => {
+            bad_request(ErrorCode::InvalidRequest, "the token types are not ones that are offered here")
+        }
+        SubjectError::BoundToAnotherKey(_) | SubjectError::BoundOtherwise => {
+            bad_request(code, "the token is bound to another key")
+        }
+        SubjectError::Exhausted { .. } => bad_request(code, "the token was presented too often"),
+        SubjectError::Malformed
+        | SubjectError::TypMismatch
+        | SubjectError::AlgNotAccepted
+        | SubjectError::CritNotUnderstood
+        | SubjectError::NotOurs
+        | SubjectError::Revoked
+        | SubjectError::IssuerNotTrusted
+        | SubjectError::ClientNotAllowed
+        | SubjectError::AudienceMismatch
+        | SubjectError::Expired { .. }
+        | SubjectError::FromFuture { .. }
+        | SubjectError::SubjectNotAllowed
+        | SubjectError::KeyUnknown
+        | SubjectError::BadSignature
+        | SubjectError::ActorTokenOfAnother
+        | SubjectError::ActorsTooDeep => bad_request(code, "the token is not acceptable"),
     }
 }
 

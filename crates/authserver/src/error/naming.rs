@@ -13,6 +13,7 @@ impl Refusal {
             Self::Proof(rejection) => rejection.name(),
             Self::Client(error) => client_name(error),
             Self::Grant(error) => grant_name(*error),
+            Self::Exchange(error) | Self::Assertion(error) => error.name(),
             Self::Storage(StorageError::Unavailable { .. }) => "storage_unavailable",
             Self::Issue(error) => match error {
                 IssueError::NoRandomness(_) => "no_randomness",
@@ -80,6 +81,7 @@ const fn grant_name(error: GrantError) -> &'static str {
         GrantError::GrantTypeUnknown => "grant_type_unknown",
         GrantError::ProofRequired => "proof_required",
         GrantError::ResourceNotNamed => "resource_not_named",
+        GrantError::ResourceBeyondToken => "resource_beyond_token",
         GrantError::ResourceUnknown => "resource_unknown",
         GrantError::ScopeMalformed => "scope_malformed",
         GrantError::ScopeNotAllowed => "scope_not_allowed",

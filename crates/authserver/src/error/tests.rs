@@ -6,7 +6,7 @@ use countersign_dpop::replay::ReplayStoreError;
 use countersign_dpop::{NoRandomness, Rejection};
 use http::header;
 
-use super::{GrantError, IssueError, Refusal};
+use super::{GrantError, IssueError, Refusal, SubjectError};
 use crate::authentication::{AssertionError, ClientError};
 use crate::client::AuthMethod;
 use crate::form::FormError;
@@ -84,6 +84,14 @@ fn all() -> Vec<(Refusal, Wire)> {
         (GrantError::ResourceNotNamed.into(), bad("invalid_target")),
         (GrantError::ResourceUnknown.into(), bad("invalid_target")),
         (GrantError::SeveralResources.into(), bad("invalid_target")),
+        (GrantError::ResourceBeyondToken.into(), bad("invalid_target")),
+        (Refusal::Exchange(SubjectError::Malformed), bad("invalid_request")),
+        (Refusal::Exchange(SubjectError::BoundOtherwise), bad("invalid_request")),
+        (Refusal::Exchange(SubjectError::Exhausted { most: 1 }), bad("invalid_request")),
+        (Refusal::Exchange(SubjectError::ProofRequired), bad("invalid_dpop_proof")),
+        (Refusal::Exchange(SubjectError::KeysAway(KeysAway::TooSoon)), AWAY),
+        (Refusal::Assertion(SubjectError::Malformed), bad("invalid_grant")),
+        (Refusal::Assertion(SubjectError::TypeUnknown), bad("invalid_request")),
         (GrantError::ScopeMalformed.into(), bad("invalid_scope")),
         (GrantError::ScopeNotAllowed.into(), bad("invalid_scope")),
         (StorageError::Unavailable { reason: String::new() }.into(), AWAY),

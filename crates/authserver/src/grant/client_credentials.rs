@@ -1,6 +1,6 @@
 //! `client_credentials` (RFC 6749 §4.4): a token for the client itself, never a refresh token.
 
-use super::{GrantContext, GrantType};
+use super::{GrantContext, GrantType, Issue};
 use crate::access_token::TokenAnswer;
 use crate::error::Refusal;
 
@@ -9,5 +9,6 @@ pub(crate) async fn redeem(context: GrantContext<'_>) -> Result<TokenAnswer, Ref
     let client = context.client();
     let resource = context.target()?;
     let scope = context.scope(&client.scopes, resource)?;
-    context.record().await?.issue(&client.id, resource, &scope)
+    let accepted = context.record().await?;
+    accepted.issue(&Issue { subject: &client.id, resource, scope: &scope, actor: None, ends_by: None })
 }

@@ -2,34 +2,44 @@
 //! and issues.
 
 pub(crate) mod client_credentials;
+pub(crate) mod jwt_bearer;
+mod subject_token;
+pub(crate) mod token_exchange;
 
 use countersign_dpop::time::Timestamp;
 use countersign_dpop::{CheckedProof, Rejection, VerifiedProof};
 
-use crate::access_token::{AccessToken, TokenAnswer};
+use self::subject_token::SubjectToken;
+use crate::access_token::{AccessToken, Actor, TokenAnswer};
 use crate::authentication::AuthenticatedClient;
 use crate::client::Client;
-use crate::error::{GrantError, Refusal};
+use crate::error::{GrantError, Refusal, SubjectError};
 use crate::form::Form;
 use crate::resource::Resource;
 use crate::scope::Scope;
-use crate::server::Shared;
-use crate::storage::Change;
+use crate::server::{MAX_ATTEMPTS, Shared};
+use crate::storage::{Change, Verdict};
 
 /// The grants of this server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum GrantType {
     /// RFC 6749 §4.4.
     ClientCredentials,
+    /// RFC 7523 §2.1.
+    JwtBearer,
+    /// RFC 8693.
+    TokenExchange,
 }
 
 impl GrantType {
-    pub(crate) const ALL: &'static [Self] = &[Self::ClientCredentials];
+    pub(crate) const ALL: &'static [Self] = &[Self::ClientCredentials, Self::TokenExchange, Self::JwtBearer];
 
     /// The value of `grant_type`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -96,6 +106,28 @@ impl<'a> GrantContext<'a> {
         let proof = self.server.commit(self.client, self.proof, changes, self.now).await?;
         Ok(Accepted { server: self.server, client: &self.client.client, proof, now: self.now })
     }
+
+    /// Records what may be used once and one more use of `subject`, if one more is allowed.
+    async fn commit_use(
+        self,
+        subject: &SubjectToken,
+        refuse: fn(SubjectError) -> Refusal,
+    ) -> Result<Accepted<'a>, Refusal> {
+        let Some(limit) = subject.limit else { return self.record().await };
+        let Self { server, client, proof, now, .. } = self;
+        let mut verdict = Verdict::Conflict;
+        for _ in 0..MAX_ATTEMPTS {
+            let noted = limit.note(server, &client.client.id, proof.as_ref(), subject.ends_at, now).await?;
+            let change = noted.map_err(refuse)?;
+            verdict = server.try_commit(client, proof.as_ref(), &[change], now).await?;
+            if verdict != Verdict::Conflict {
+                break;
+            }
+        }
+        let recorded = server.judge(verdict)?;
+        let proof = proof.map(|proof| proof.accept(recorded)).transpose()?;
+        Ok(Accepted { server, client: &client.client, proof, now })
+    }
 }
 
 /// A token request that was recorded: nothing refuses it any more.
@@ -108,20 +140,30 @@ pub(crate) struct Accepted<'a> {
 
 impl Accepted<'_> {
     /// Issues an access token, bound when there is a proof.
-    fn issue(&self, subject: &str, resource: &Resource, scope: &Scope) -> Result<TokenAnswer, Refusal> {
+    fn issue(&self, issue: &Issue<'_>) -> Result<TokenAnswer, Refusal> {
         let token = AccessToken {
             issuer: self.server.settings.issuer.as_str(),
-            subject,
+            subject: issue.subject,
             client_id: &self.client.id,
-            resource,
-            scope,
+            resource: issue.resource,
+            scope: issue.scope,
             jkt: self.proof.as_ref().map(VerifiedProof::jkt),
-            actor: None,
+            actor: issue.actor,
             issued_at: self.now,
-            ends_by: None,
+            ends_by: issue.ends_by,
         };
         Ok(token.issue(&self.server.keys, &self.server.seal)?)
     }
+}
+
+/// What is to be issued.
+struct Issue<'a> {
+    subject: &'a str,
+    resource: &'a Resource,
+    scope: &'a Scope,
+    actor: Option<&'a Actor>,
+    /// When it ends, if that is before its time.
+    ends_by: Option<Timestamp>,
 }
 
 /// The proof's own refusals come as they are.

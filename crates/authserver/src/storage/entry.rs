@@ -20,6 +20,8 @@ pub enum EntryKind {
     RefreshToken,
     /// An access token that was taken back before its end.
     RevokedToken,
+    /// How often a token of somebody else was presented.
+    SubjectToken,
     /// A user who is not of the configuration.
     User,
 }
@@ -33,6 +35,7 @@ impl EntryKind {
             Self::PushedRequest => "pushed_request",
             Self::RefreshToken => "refresh_token",
             Self::RevokedToken => "revoked_token",
+            Self::SubjectToken => "subject_token",
             Self::User => "user",
         }
     }

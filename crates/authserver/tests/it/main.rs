@@ -8,6 +8,7 @@ mod canaries;
 mod client_credentials;
 mod cors;
 mod documents;
+mod exchange;
 mod fetching;
 mod introspection;
 mod nonce;
