@@ -1,6 +1,8 @@
 //! One line for every judged request, an allow-list of fields: nothing that the client sent but what was recognised.
 //! Where a field means the same as in the decision log of the gateway it has the same name.
 
+use std::sync::Arc;
+
 use countersign_dpop::jose::Jkt;
 use countersign_dpop::time::Timestamp;
 use countersign_dpop::{CheckedProof, ErrorCode};
@@ -9,10 +11,12 @@ use http::StatusCode;
 use crate::endpoint::Endpoint;
 use crate::error::{OAuthError, Refusal};
 use crate::grant::GrantType;
+use crate::operation::Metrics;
 
 /// What is known of a request so far.
 #[derive(Debug, Default)]
 pub(crate) struct Decision {
+    metrics: Arc<Metrics>,
     endpoint: Endpoint,
     pub(crate) grant: Option<GrantType>,
     /// A registered client, known to be the one.
@@ -23,18 +27,22 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    pub(crate) fn at(endpoint: Endpoint) -> Self {
-        Self { endpoint, ..Self::default() }
+    /// What is logged is also counted in `metrics`.
+    pub(crate) fn at(endpoint: Endpoint, metrics: &Arc<Metrics>) -> Self {
+        Self { endpoint, metrics: metrics.clone(), ..Self::default() }
     }
 
     /// Notes the proof, once its signature is verified.
     pub(crate) fn note_proof(&mut self, proof: &CheckedProof, now: Timestamp) {
         self.jkt = Some(*proof.jkt());
-        self.offset = Some(proof.iat().floor().since(now));
+        let offset = proof.iat().floor().since(now);
+        self.offset = Some(offset);
+        self.metrics.offset(offset);
     }
 
     /// Logs an answer that is no token.
     pub(crate) fn log_answered(&self, code: &'static str) {
+        self.metrics.decision(self.endpoint.name(), "granted", code);
         tracing::info!(
             target: TARGET,
             endpoint = self.endpoint.name(),
@@ -48,6 +56,8 @@ impl Decision {
     }
 
     pub(crate) fn log_granted(&self, bound: bool) {
+        self.metrics.decision(self.endpoint.name(), "granted", "ok");
+        self.metrics.token(self.grant.map_or("none", GrantType::name), bound);
         tracing::info!(
             target: TARGET,
             endpoint = self.endpoint.name(),
@@ -63,6 +73,7 @@ impl Decision {
     }
 
     pub(crate) fn log_refused(&self, refusal: &Refusal, answer: &OAuthError) {
+        self.metrics.decision(self.endpoint.name(), "refused", refusal.name());
         tracing::info!(
             target: TARGET,
             endpoint = self.endpoint.name(),

@@ -41,7 +41,7 @@ pub enum SealFileError {
         fault: io::Error,
     },
     /// It is not there, and there are secrets that only it opens.
-    #[error("{} is missing, and the database is sealed by it; restore it from a backup", path.display())]
+    #[error("{} is missing, and the database is sealed by it; restore it from a backup, or copy it from another instance", path.display())]
     Missing {
         /// Which file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! The server: settings, storage, keys and verifier put together once.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use countersign_dpop::error::{NonceError, ProofError, ReplayError};
@@ -13,12 +14,13 @@ use countersign_dpop::{
 use zeroize::Zeroizing;
 
 use crate::authentication::{AssertionError, AuthenticatedClient, ClientError, MAX_LIFE};
-use crate::client::Client;
+use crate::client::{AuthMethod, Client};
 use crate::config::{FAPI2_ALGORITHMS, Settings};
 use crate::endpoint::{self, Endpoint};
 use crate::error::Refusal;
 use crate::fetch::{Fetch, GuardedFetch, Offline, ResolveHost, SystemResolver};
 use crate::issuer::Issuer;
+use crate::operation::{Limits, Metrics};
 use crate::seal::{Seal, SealError, SealFileError};
 use crate::share::{Reserved, Shares};
 use crate::signing::{KeyError, SigningKeys};
@@ -65,7 +67,8 @@ impl AuthServer {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub async fn open(settings: impl Into<Arc<Settings>>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let settings = settings.into();
         let window = settings.profile.rules().window;
         let storage = match &settings.database {
             Some(address) => SqlStorage::open_postgres(address, window, clock.now()).await?,
@@ -79,7 +82,7 @@ impl AuthServer {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open_with(
-        settings: Settings,
+        settings: impl Into<Arc<Settings>>,
         storage: Arc<dyn Storage>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
@@ -91,11 +94,12 @@ impl AuthServer {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open_fetching(
-        settings: Settings,
+        settings: impl Into<Arc<Settings>>,
         storage: Arc<dyn Storage>,
         clock: Arc<dyn Clock>,
         fetch: Arc<dyn Fetch>,
     ) -> Result<Self, OpenError> {
+        let settings = settings.into();
         let now = clock.now();
         let seal = open_seal(&settings, storage.as_ref()).await?;
         let nonce_key = find_or_make_nonce_key(storage.as_ref(), &seal).await?;
@@ -106,13 +110,15 @@ impl AuthServer {
             verifier: verifier(&settings, nonce_key)?,
             assertion_algorithms: Algorithms::all().narrowed_to(FAPI2_ALGORITHMS).ok_or(OpenError::Algorithms)?,
             htus: htus(&settings.issuer)?,
-            settings,
             clock,
             storage,
             fetch,
             keys,
             seal,
             shares,
+            metrics: Arc::default(),
+            limits: Limits::new(settings.limits),
+            settings,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -122,7 +128,7 @@ impl AuthServer {
         endpoint::router(&self.shared)
     }
 
-    /// `/healthz` and `/readyz`, for an address of their own.
+    /// `/healthz`, `/readyz` and `/metrics`, for an address of their own.
     pub fn admin_router(&self) -> Router {
         endpoint::admin_router(&self.shared)
     }
@@ -142,7 +148,7 @@ pub(crate) const MAX_ATTEMPTS: usize = 64;
 /// What every request needs.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) fetch: Arc<dyn Fetch>,
@@ -151,7 +157,9 @@ pub(crate) struct Shared {
     pub(crate) assertion_algorithms: Algorithms,
     htus: Vec<Htu>,
     pub(crate) seal: Seal,
-    shares: Shares,
+    pub(crate) shares: Shares,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
 }
 
 impl Shared {
@@ -174,6 +182,18 @@ impl Shared {
     /// Whose share the entries of `client` count against.
     pub(crate) fn quota_key(&self, client: &Client) -> QuotaKey {
         QuotaKey::new(&[self.settings.issuer.as_str(), &client.id])
+    }
+
+    /// Refuses a client that has made too many requests.
+    pub(crate) fn admit(&self, client: &AuthenticatedClient, now: Timestamp) -> Result<(), Refusal> {
+        // Anybody can name a public client: its requests count by where they come from only.
+        if client.assertion.is_none() && matches!(client.client.credential.method(), AuthMethod::None) {
+            return Ok(());
+        }
+        self.limits.admit_client(self.quota_key(&client.client), now).map_err(|limited| {
+            self.metrics.limited(limited);
+            limited.into()
+        })
     }
 
     /// Records what a request may be accepted with only once and makes `changes`, in one transaction; whatever it
@@ -207,7 +227,10 @@ impl Shared {
             return Ok(Verdict::First);
         }
         let share = self.reserve_share(&client.client, &once, now)?;
-        let verdict = self.storage.commit(&once, changes, now).await?;
+        let began = Instant::now();
+        let verdict = self.storage.commit(&once, changes, now).await;
+        self.metrics.commit(began.elapsed(), verdict.is_ok());
+        let verdict = verdict?;
         if verdict == Verdict::First {
             share.keep();
         }

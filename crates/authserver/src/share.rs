@@ -33,6 +33,11 @@ impl Shares {
         Self { capacity, quota: (capacity / 20).max(1), counts: Mutex::new(counts) }
     }
 
+    /// How many entries are live, and how many may be.
+    pub(crate) fn live_and_capacity(&self) -> (u64, u64) {
+        (self.counts.lock().unwrap_or_else(PoisonError::into_inner).all.total, self.capacity)
+    }
+
     /// Makes room for entries of `client` that end at these times.
     pub(crate) fn reserve(
         &self,

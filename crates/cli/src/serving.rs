@@ -45,9 +45,14 @@ pub(crate) fn raise_file_limit() {
 
 /// Prints the line that says where the program can be reached.
 pub(crate) fn ready(address: SocketAddr, admin: Option<SocketAddr>) {
+    ready_at("http", address, admin);
+}
+
+/// The same for a program that may speak TLS; its admin address never does.
+pub(crate) fn ready_at(scheme: &str, address: SocketAddr, admin: Option<SocketAddr>) {
     match admin {
-        Some(admin) => render::status(format_args!("ready http://{address} admin http://{admin}")),
-        None => render::status(format_args!("ready http://{address}")),
+        Some(admin) => render::status(format_args!("ready {scheme}://{address} admin http://{admin}")),
+        None => render::status(format_args!("ready {scheme}://{address}")),
     }
 }
 

@@ -8,6 +8,7 @@ use countersign_dpop::jose::JwkSetError;
 use crate::cors::OriginError;
 use crate::fetch::FetchUrlError;
 use crate::issuer::IssuerError;
+use crate::operation::{NetworkError, TlsError};
 use crate::scope::ScopeError;
 use crate::storage::PostgresAddressError;
 
@@ -78,6 +79,20 @@ pub enum Problem {
     /// Not an address of a database.
     #[error("{0}")]
     Database(#[from] PostgresAddressError),
+    /// Not a range of addresses.
+    #[error("{0}")]
+    Network(#[from] NetworkError),
+    /// Certificate and key cannot be used.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    /// A number that is too small or too large.
+    #[error("write a number from {least} to {most}")]
+    OutOfRange {
+        /// The least.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
     /// A key that is needed is absent.
     #[error("missing; {what}")]
     Missing {

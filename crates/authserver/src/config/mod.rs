@@ -43,6 +43,14 @@ pub struct AuthServerConfig {
     pub database: Option<SecretString>,
     /// A file that holds nothing but such a URL.
     pub database_file: Option<PathBuf>,
+    /// Addresses of proxies whose `X-Forwarded-For` says where a request comes from, as `10.0.0.0/8`.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// `[tls]`; without it the server speaks plain HTTP, to a proxy or on loopback.
+    pub tls: Option<TlsConfig>,
+    /// `[limits]`
+    #[serde(default)]
+    pub limits: LimitsConfig,
     /// Which rules apply.
     #[serde(default)]
     pub profile: Profile,
@@ -74,6 +82,9 @@ impl AuthServerConfig {
             data: Some(data.into()),
             database: None,
             database_file: None,
+            trusted_proxies: Vec::new(),
+            tls: None,
+            limits: LimitsConfig::default(),
             profile: Profile::default(),
             nonce: NonceSetting::default(),
             clients: Vec::new(),
@@ -82,6 +93,28 @@ impl AuthServerConfig {
             users: Vec::new(),
         }
     }
+}
+
+/// `[tls]`: files in PEM form, read again when they change.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate, followed by those that lead to the root.
+    pub certificate_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Requests a second from one address (of IPv6: from one /64); five seconds' worth may come at once. 0 is no limit.
+    pub requests_per_source: Option<u32>,
+    /// Requests a second of one authenticated client, likewise.
+    pub requests_per_client: Option<u32>,
+    /// Seconds that requests in flight may take after the server was told to stop, 1 to 600.
+    pub drain_seconds: Option<u64>,
 }
 
 /// `nonce`

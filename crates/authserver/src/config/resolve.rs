@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -11,11 +12,13 @@ use super::client::ClientResolver;
 use super::file::{read_text, without_line_end};
 use super::trusted_issuer::TrustedIssuerResolver;
 use super::{
-    AuthServerConfig, AuthSetting, ConfigError, ConfigErrors, Key, NonceSetting, Problem, Profile, ResourceConfig,
+    AuthServerConfig, AuthSetting, ConfigError, ConfigErrors, Key, LimitsConfig, NonceSetting, Problem, Profile,
+    ResourceConfig,
 };
 use crate::client::Client;
 use crate::cors::Cors;
 use crate::issuer::Issuer;
+use crate::operation::{LimitSettings, Network, Tls, TlsSettings};
 use crate::resource::Resource;
 use crate::scope::Scope;
 use crate::storage::PostgresAddress;
@@ -30,6 +33,9 @@ pub struct Settings {
     pub(crate) cors: Cors,
     pub(crate) data: PathBuf,
     pub(crate) database: Option<PostgresAddress>,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) limits: LimitSettings,
     pub(crate) profile: Profile,
     pub(crate) nonce: NonceSetting,
     pub(crate) clients: HashMap<String, Arc<Client>>,
@@ -74,6 +80,15 @@ impl AuthServerConfig {
         let issuer = faults.note(Key::top("issuer"), Issuer::parse(&self.issuer));
         self.refuse_what_is_not_there_yet(&mut faults);
         let cors = self.resolve_cors(&mut faults);
+        let trusted_proxies = self.resolve_proxies(&mut faults);
+        let limits = self.resolve_limits(&mut faults);
+        let tls = self
+            .tls
+            .as_ref()
+            .map(|tls| TlsSettings { certificate: base.join(&tls.certificate_file), key: base.join(&tls.key_file) });
+        if let Some(tls) = &tls {
+            faults.note(Key::top("tls"), Tls::open(tls.clone()));
+        }
         let database = self.resolve_database(base, &mut faults);
         let data = self.resolve_data(base, &mut faults);
         let resources = self.resolve_resources(&mut faults);
@@ -89,6 +104,9 @@ impl AuthServerConfig {
                 cors,
                 data,
                 database,
+                trusted_proxies,
+                tls,
+                limits,
                 profile: self.profile,
                 nonce: self.nonce,
                 clients,
@@ -102,6 +120,25 @@ impl AuthServerConfig {
     fn refuse_what_is_not_there_yet(&self, faults: &mut Faults) {
         if !self.users.is_empty() {
             faults.add(Key::of("user", 0, "username"), Problem::NotAvailable { what: "signing users in".to_owned() });
+        }
+    }
+
+    fn resolve_proxies(&self, faults: &mut Faults) -> Vec<Network> {
+        let parse = |text: &String| faults.note(Key::top("trusted_proxies"), text.parse());
+        self.trusted_proxies.iter().filter_map(parse).collect()
+    }
+
+    fn resolve_limits(&self, faults: &mut Faults) -> LimitSettings {
+        let LimitsConfig { requests_per_source, requests_per_client, drain_seconds } = self.limits;
+        let default = LimitSettings::default();
+        let rate = |written: Option<u32>, default| written.map_or(default, |rate| Some(rate).filter(|rate| *rate > 0));
+        if drain_seconds.is_some_and(|seconds| !(1..=600).contains(&seconds)) {
+            faults.add(Key::top("limits.drain_seconds"), Problem::OutOfRange { least: 1, most: 600 });
+        }
+        LimitSettings {
+            per_source: rate(requests_per_source, default.per_source),
+            per_client: rate(requests_per_client, default.per_client),
+            drain: drain_seconds.map_or(default.drain, Duration::from_secs),
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     /// The clock is read here and nowhere else.
     pub(crate) fn begin(server: &'a Shared, endpoint: Endpoint) -> Self {
-        let decision = Decision::at(endpoint);
+        let decision = Decision::at(endpoint, &server.metrics);
         Self { server, now: server.clock.now(), decision, endpoint, nonce_is_ageing: false }
     }
 
@@ -50,6 +50,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<AuthenticatedClient, Refusal> {
         let client = authenticate(self.server, &parts.headers, form, proof, self.now).await?;
         self.decision.client = Some(client.client.id.clone());
+        self.server.admit(&client, self.now)?;
         Ok(client)
     }
 

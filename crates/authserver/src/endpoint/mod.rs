@@ -16,8 +16,8 @@ use axum::{Router, middleware};
 use http::{HeaderValue, header};
 use serde_json::Value;
 
-use crate::cors;
 use crate::server::Shared;
+use crate::{cors, operation};
 
 pub(crate) use self::exchange::Exchange;
 
@@ -65,13 +65,17 @@ pub(crate) fn router(server: &Arc<Shared>) -> Router {
     for path in metadata::paths(issuer_path) {
         router = router.route(&path, get(metadata::metadata));
     }
-    router.layer(middleware::from_fn_with_state(server.clone(), cors::open)).with_state(server.clone())
+    router
+        .layer(middleware::from_fn_with_state(server.clone(), operation::watch))
+        .layer(middleware::from_fn_with_state(server.clone(), cors::open))
+        .with_state(server.clone())
 }
 
 pub(crate) fn admin_router(server: &Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
         .with_state(server.clone())
 }
 

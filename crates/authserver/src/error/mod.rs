@@ -18,6 +18,7 @@ use serde::Serialize;
 pub(crate) use self::subject::SubjectError;
 use crate::authentication::ClientError;
 use crate::form::FormError;
+use crate::operation::Limited;
 use crate::seal::SealError;
 use crate::storage::StorageError;
 
@@ -42,6 +43,8 @@ pub(crate) enum Refusal {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Issue(#[from] IssueError),
+    #[error(transparent)]
+    Limited(#[from] Limited),
 }
 
 /// The request is authentic but asks for what it cannot have.
@@ -104,6 +107,10 @@ impl Refusal {
             // RFC 8693 §2.2.2, RFC 7521 §4.1.1.
             Self::Exchange(error) => subject_error(error, ErrorCode::InvalidRequest),
             Self::Assertion(error) => subject_error(error, ErrorCode::InvalidGrant),
+            Self::Limited(Limited::Source | Limited::Client) => OAuthError {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                ..unavailable("too many requests; come back later")
+            },
             Self::Storage(StorageError::Unavailable { .. }) => unavailable("the server cannot judge requests now"),
             Self::Issue(
                 IssueError::NoRandomness(_) | IssueError::Sign(_) | IssueError::Seal(_) | IssueError::Write(_),

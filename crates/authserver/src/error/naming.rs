@@ -3,6 +3,7 @@
 use super::{GrantError, IssueError, Refusal};
 use crate::authentication::{AssertionError, ClientError};
 use crate::form::FormError;
+use crate::operation::Limited;
 use crate::storage::StorageError;
 
 impl Refusal {
@@ -14,6 +15,8 @@ impl Refusal {
             Self::Client(error) => client_name(error),
             Self::Grant(error) => grant_name(*error),
             Self::Exchange(error) | Self::Assertion(error) => error.name(),
+            Self::Limited(Limited::Source) => "source_limited",
+            Self::Limited(Limited::Client) => "client_limited",
             Self::Storage(StorageError::Unavailable { .. }) => "storage_unavailable",
             Self::Issue(error) => match error {
                 IssueError::NoRandomness(_) => "no_randomness",

@@ -37,6 +37,14 @@ pub enum StorageOpenError {
         /// What it said.
         fault: StorageError,
     },
+    /// The Postgres server is there and will not have us: a wrong password, no such database.
+    #[error("{address} refuses: {fault}")]
+    PostgresRefused {
+        /// The database, without its password.
+        address: String,
+        /// What it said.
+        fault: StorageError,
+    },
     /// The Postgres database cannot be reached or does not do what it should.
     #[error("{address} cannot be used: {fault}")]
     Postgres {

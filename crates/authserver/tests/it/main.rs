@@ -12,6 +12,7 @@ mod exchange;
 mod fetching;
 mod introspection;
 mod nonce;
+mod operation;
 mod post;
 mod proof;
 mod published_keys;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgPool};
 
@@ -69,7 +70,7 @@ impl std::fmt::Debug for PostgresAddress {
 
 /// Connects and brings the schema up to date; of processes that do so at the same time one does.
 pub(super) async fn open(address: &PostgresAddress) -> Result<PgPool, StorageOpenError> {
-    let fault = |fault: sqlx::Error| StorageOpenError::Postgres { address: address.to_string(), fault: fault.into() };
+    let fault = |fault: sqlx::Error| refused_or_away(address.to_string(), fault);
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
@@ -91,6 +92,17 @@ pub(super) async fn open(address: &PostgresAddress) -> Result<PgPool, StorageOpe
     })?;
     drop(connection);
     Ok(pool)
+}
+
+/// Class 28, authorization; class 3D, no such database; 42501, no right to (Postgres manual, appendix A).
+fn refused_or_away(address: String, fault: sqlx::Error) -> StorageOpenError {
+    let code = fault.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
+    let is_refusal = code.starts_with("28") || code.starts_with("3D") || code == "42501";
+    if is_refusal || matches!(fault, sqlx::Error::Configuration(_)) {
+        StorageOpenError::PostgresRefused { address, fault: fault.into() }
+    } else {
+        StorageOpenError::Postgres { address, fault: fault.into() }
+    }
 }
 
 /// One for the writer, the rest for those who read.

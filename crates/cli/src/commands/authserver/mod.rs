@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use countersign_authserver::{AuthServer, AuthServerConfig, Settings};
+use countersign_authserver::{AuthServer, AuthServerConfig, BindError, Settings};
 use countersign_dpop::time::SystemClock;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -28,7 +28,7 @@ pub(crate) struct AuthServerCommand {
     /// Address to listen on; port 0 picks a free one [default: the file's, else 127.0.0.1:8090]
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Address for /healthz and /readyz [default: the file's, else none]
+    /// Address for /healthz, /readyz and /metrics [default: the file's, else none]
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
     admin: Option<SocketAddr>,
     #[command(flatten)]
@@ -55,20 +55,31 @@ impl AuthServerCommand {
         let admin = self.admin.or(settings.admin());
         serving::raise_file_limit();
         let shutdown = serving::shutdown_signal()?;
-        let server = AuthServer::open(settings, Arc::new(SystemClock)).await.map_err(CommandError::configuration)?;
-        let mut bound = server.bind(listen).await.map_err(|fault| serving::cannot_listen(listen, &fault))?;
+        let bound = AuthServer::open_and_bind(settings, Arc::new(SystemClock), listen).await;
+        let mut bound = bound.map_err(|fault| match fault {
+            BindError::Listen(fault) => serving::cannot_listen(listen, &fault),
+            BindError::Open(_) | BindError::Tls(_) => CommandError::configuration(fault),
+        })?;
         if let Some(admin) = admin {
             bound = bound.with_admin(admin).await.map_err(|fault| serving::cannot_listen(admin, &fault))?;
         }
-        serving::ready(bound.local_addr(), bound.admin_addr());
+        serving::ready_at(if bound.is_tls() { "https" } else { "http" }, bound.local_addr(), bound.admin_addr());
         bound.serve(shutdown).await;
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// Where the database is, as `postgres://…`; over the file. There is no flag for it: everybody sees flags.
+const DATABASE_VARIABLE: &str = "COUNTERSIGN_DATABASE";
+
 /// Reads the configuration; files it names count from its own directory.
 fn settings(file: &Path) -> Result<Settings, CommandError> {
-    let config: AuthServerConfig = input::read_toml(file, "the configuration")?;
+    let mut config: AuthServerConfig = input::read_toml(file, "the configuration")?;
+    if let Some(url) = std::env::var_os(DATABASE_VARIABLE) {
+        let not_text = |_| CommandError::configuration(format!("{DATABASE_VARIABLE} is not UTF-8 text"));
+        config.database = Some(url.into_string().map_err(not_text)?.into());
+        config.database_file = None;
+    }
     config.resolve(file.parent().unwrap_or(Path::new("."))).map_err(|faults| {
         CommandError::configuration(format!("the configuration {} is not right:\n{faults}", file.display()))
             .with_hint("nothing was started; countersign authserver init writes an example")
