@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_forward::Upstream;
-use countersign_replay::MemoryReplayStore;
 use futures_util::future::join_all;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -22,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
+use crate::replay::Replay;
 
 /// Connections at a time: probes and scrapers are few.
 const CONNECTIONS: usize = 64;
@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) door: Arc<Door>,
-    pub(crate) replay: Arc<MemoryReplayStore>,
+    pub(crate) replay: Replay,
     pub(crate) draining: CancellationToken,
 }
 
@@ -113,6 +113,9 @@ impl Admin {
                 missing.push(Missing { what: "upstream", name: upstream.to_string(), reason });
             }
         }
+        if let Some((name, reason)) = self.replay.fault() {
+            missing.push(Missing { what: "replay store", name, reason });
+        }
         let ready = missing.is_empty();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         // Texts and a truth value always have a JSON form.
@@ -121,13 +124,9 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
-        let replay = self.replay.stats();
-        self.door.metrics.render(&[
-            ("countersign_replay_entries", "gauge", "Proofs remembered", replay.live_entries),
-            ("countersign_replay_capacity", "gauge", "Proofs that can be remembered", replay.capacity),
-            ("countersign_replay_epochs_total", "counter", "Epochs begun", replay.epochs_begun),
-            ("countersign_decisions_lost_total", "counter", "Decisions not written down", self.door.decisions.lost()),
-        ])
+        let lost = self.door.decisions.lost();
+        let lost = ("countersign_decisions_lost_total", "counter", "Decisions not written down", lost);
+        self.door.metrics.render(&[lost]) + &self.replay.metrics()
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_dpop::time::Clock;
-use countersign_dpop::{NoRandomness, NonceKey};
+use countersign_dpop::{NoRandomness, NonceKey, NonceKeyRing};
 use countersign_forward::TlsError;
-use countersign_replay::{MemoryReplayConfig, MemoryReplayError, MemoryReplayStore};
+use countersign_replay::{MemoryReplayError, RedisReplayError, RedisReplayFault};
 use countersign_resource::fetch::{ReqwestFetch, ReqwestFetchError};
 use countersign_resource::{IssuerConfigError, ResourceConfigError};
 use tokio::net::TcpListener;
@@ -22,6 +22,7 @@ use crate::door::{Door, SiteCell};
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
+use crate::replay::Replay;
 use crate::site::{Lasting, Site, SiteError};
 
 /// How often the issuers' keys are looked after.
@@ -35,7 +36,7 @@ pub struct Gateway {
     local_addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
     door: Arc<Door>,
-    replay: Arc<MemoryReplayStore>,
+    replay: Replay,
     limits: GatewayLimits,
     reloader: Reloader,
 }
@@ -60,6 +61,17 @@ pub enum GatewayError {
     /// The replay store cannot be made so.
     #[error(transparent)]
     Replay(#[from] MemoryReplayError),
+    /// The replay store in Redis cannot be opened.
+    #[error(transparent)]
+    RedisReplay(#[from] RedisReplayError),
+    /// The replay store in Redis is there, and must not be used.
+    #[error("the replay store {server} cannot be used: {fault}")]
+    ReplayServer {
+        /// The store.
+        server: String,
+        /// What is wrong.
+        fault: RedisReplayFault,
+    },
     /// The client that fetches issuers' keys cannot be set up.
     #[error("issuers' keys cannot be fetched: {0}")]
     Fetch(#[from] ReqwestFetchError),
@@ -104,17 +116,17 @@ impl Gateway {
             None => (None, None),
         };
         let limits = settings.limits;
-        let now = clock.now();
-        let replay = Arc::new(MemoryReplayStore::new(replay_config(&settings), now)?);
+        let nonce_keys = NonceKeyRing::new(NonceKey::generate()?);
+        let replay = Replay::open(&settings, &clock, &nonce_keys).await?;
         let lasting = Lasting {
-            replay: Arc::clone(&replay) as _,
+            replay: replay.store(),
             clock: Arc::clone(&clock),
-            nonce_key: NonceKey::generate()?,
+            nonce_keys,
             fetch: Arc::new(ReqwestFetch::new()?),
         };
         let site = SiteCell::new(Site::new(&settings, &lasting, None)?);
         let door = Arc::new(Door { site, clock, decisions, metrics: Metrics::default() });
-        let reloader = Reloader::new(Arc::clone(&door), lasting, Arc::clone(&replay), settings);
+        let reloader = Reloader::new(Arc::clone(&door), lasting, replay.clone(), settings);
         Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits, reloader })
     }
 
@@ -164,7 +176,7 @@ impl Gateway {
 /// What runs beside the serving, until `ended`: the admin address, also while draining, and the care for keys.
 fn start_background(
     door: &Arc<Door>,
-    admin: Option<(TcpListener, Arc<MemoryReplayStore>)>,
+    admin: Option<(TcpListener, Replay)>,
     draining: &CancellationToken,
     ended: &CancellationToken,
 ) {
@@ -180,14 +192,6 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayE
     let listener = TcpListener::bind(address).await.map_err(fail)?;
     let bound = listener.local_addr().map_err(fail)?;
     Ok((listener, bound))
-}
-
-fn replay_config(settings: &Settings) -> MemoryReplayConfig {
-    MemoryReplayConfig {
-        capacity: settings.replay.capacity(),
-        window: settings.widest_window(),
-        ..MemoryReplayConfig::default()
-    }
 }
 
 async fn renew(door: Arc<Door>) {

@@ -58,6 +58,7 @@ mod identity;
 mod listener;
 mod metrics;
 mod reload;
+mod replay;
 mod site;
 mod unread;
 mod wire;

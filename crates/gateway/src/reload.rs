@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_forward::Forwarder;
-use countersign_replay::MemoryReplayStore;
 use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::door::Door;
 use crate::gateway::GatewayError;
+use crate::replay::Replay;
 use crate::site::{Lasting, Site};
 
 /// How long the first requests by a new configuration are kept waiting for keys of issuers that are new in it.
@@ -25,7 +25,7 @@ pub struct Reloader {
 struct Inner {
     door: Arc<Door>,
     lasting: Lasting,
-    replay: Arc<MemoryReplayStore>,
+    replay: Replay,
     /// One at a time.
     settings: tokio::sync::Mutex<Settings>,
     /// Of earlier configurations; WebSockets may still run through them.
@@ -33,7 +33,7 @@ struct Inner {
 }
 
 impl Reloader {
-    pub(crate) fn new(door: Arc<Door>, lasting: Lasting, replay: Arc<MemoryReplayStore>, settings: Settings) -> Self {
+    pub(crate) fn new(door: Arc<Door>, lasting: Lasting, replay: Replay, settings: Settings) -> Self {
         let inner =
             Inner { door, lasting, replay, settings: tokio::sync::Mutex::new(settings), retired: Mutex::default() };
         Self { inner: Arc::new(inner) }

@@ -55,9 +55,16 @@ pub(crate) struct GatewayCommand {
     /// Accepted proof algorithms, separated by commas [default: all that are implemented]
     #[arg(long, value_name = "LIST", env = "COUNTERSIGN_ALGS")]
     algs: Option<String>,
-    /// Where used proofs are remembered: memory (one process), node (many, each with its own nonces) [default: memory]
+    /// Where used proofs are remembered: memory (one process), node (many, each with its own nonces), or
+    /// redis://HOST:PORT, rediss://HOST:PORT for many that share one [default: memory]
     #[arg(long, value_name = "STORE", env = "COUNTERSIGN_REPLAY", hide_env_values = true)]
     replay: Option<String>,
+    /// File with the password of that server; COUNTERSIGN_REPLAY may also hold it, as redis://:PASSWORD@HOST
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_REPLAY_PASSWORD_FILE")]
+    replay_password_file: Option<String>,
+    /// File with the certificates (PEM) to trust that server by [default: what the system trusts]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_REPLAY_CA_FILE")]
+    replay_ca_file: Option<String>,
     /// How many used proofs are remembered at a time [default: 2000000]
     #[arg(long, value_name = "NUMBER", env = "COUNTERSIGN_REPLAY_CAPACITY")]
     replay_capacity: Option<u32>,
@@ -75,6 +82,7 @@ impl GatewayCommand {
     /// Serves until a signal comes.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         logging::start(&self.log, LevelFilter::INFO);
+        refuse_passwords_as_arguments()?;
         let settings = self.settings()?;
         for warning in &settings.warnings {
             render::error_line("warning", warning);
@@ -118,12 +126,27 @@ impl GatewayCommand {
             window: self.window,
             algs: self.algs,
             replay: self.replay,
+            replay_password_file: self.replay_password_file.map(from_here),
+            replay_ca_file: self.replay_ca_file.map(from_here),
             replay_capacity: self.replay_capacity,
             cors_origins: self.cors_origins,
             admin: self.admin,
             ..GatewayConfig::default()
         }
     }
+}
+
+/// Every user of the machine can read the arguments of a process.
+fn refuse_passwords_as_arguments() -> Result<(), CommandError> {
+    let has_password =
+        |argument: String| argument.contains("redis") && argument.contains("://") && argument.contains('@');
+    if std::env::args().any(has_password) {
+        let fault = CommandError::configuration(
+            "the URL of the replay store has a password in it, and stands where all can read it",
+        );
+        return Err(fault.with_hint("use --replay-password-file, or set COUNTERSIGN_REPLAY instead"));
+    }
+    Ok(())
 }
 
 /// A file named on the command line counts from here, not from the configuration's directory.

@@ -63,7 +63,11 @@ fn a_secret_in_a_client_file_is_not_repeated() {
 fn passwords_in_urls_are_shown_neither_by_errors_nor_by_help() {
     let store = "redis://:canary@127.0.0.1:6379";
     let upstream = "http://user:canary@127.0.0.1:9";
-    let ended = Ended::of(gateway(&[("--replay", store), ("--upstream", upstream)]));
+    let ended = Ended::of(gateway(&[("--replay", store)]));
+    ended.is_refused("the URL of the replay store has a password in it");
+    ended.is_refused("--replay-password-file");
+    assert!(!ended.stderr.contains("canary"), "{ended:?}");
+    let ended = Ended::of(gateway(&[("--replay", "canary"), ("--upstream", upstream)]));
     ended.is_refused("replay: not a replay store of this program");
     ended.is_refused("upstream: not usable: ");
     assert!(!ended.stderr.contains("canary"), "{ended:?}");

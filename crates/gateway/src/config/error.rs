@@ -4,6 +4,7 @@ use std::fmt;
 
 use countersign_dpop::PublicOriginError;
 use countersign_forward::UpstreamError;
+use countersign_replay::RedisServerError;
 use countersign_resource::{CorsError, IssuerConfigError, UnknownStage};
 
 /// Everything that is wrong with a configuration. Never empty.
@@ -109,9 +110,13 @@ pub enum Problem {
     Cors(#[from] CorsError),
     /// A replay store that this program does not have.
     #[error(
-        "not a replay store of this program; there are memory, for one process, and node, for many that share nothing"
+        "not a replay store of this program; there are memory, for one process, node, for many that share nothing, and \
+         redis://… for many that share one"
     )]
     Replay,
+    /// Not a server that can be a replay store.
+    #[error("{0}")]
+    ReplayServer(#[from] RedisServerError),
     /// A number outside its bounds.
     #[error("{value} is not within {least} to {most}")]
     OutOfBounds {

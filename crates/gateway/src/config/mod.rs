@@ -58,9 +58,13 @@ pub struct GatewayConfig {
     pub window: Option<String>,
     /// The accepted algorithms of proofs, separated by commas; all when absent.
     pub algs: Option<String>,
-    /// `memory` or `node`. May hold a password, so it is never shown.
+    /// `memory`, `node`, or the URL of a Redis or Valkey server. May hold a password, so it is never shown.
     pub replay: Option<String>,
-    /// How many proofs the store in memory holds at a time.
+    /// File with the password of that server.
+    pub replay_password_file: Option<String>,
+    /// File with the certificates (PEM) that its own is to be signed by; what the system trusts when absent.
+    pub replay_ca_file: Option<String>,
+    /// How many proofs the store in memory holds at a time; for a shared one, what a client's share is reckoned by.
     pub replay_capacity: Option<u32>,
     /// Origins whose pages may call the API.
     pub cors_origins: Vec<String>,
@@ -142,6 +146,8 @@ impl GatewayConfig {
             window: self.window.or(lower.window),
             algs: self.algs.or(lower.algs),
             replay: self.replay.or(lower.replay),
+            replay_password_file: self.replay_password_file.or(lower.replay_password_file),
+            replay_ca_file: self.replay_ca_file.or(lower.replay_ca_file),
             replay_capacity: self.replay_capacity.or(lower.replay_capacity),
             cors_origins: first_filled(self.cors_origins, lower.cors_origins),
             admin: self.admin.or(lower.admin),

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use countersign_dpop::{NoncePolicy, PublicOrigin, PublicOriginError};
+use countersign_replay::RedisServer;
 use countersign_resource::{Cors, IssuerConfig, IssuerConfigError, Stage};
 
 use super::error::{ConfigError, ConfigErrors, Key, Problem};
@@ -41,7 +42,7 @@ impl GatewayConfig {
             cors: self.cors(faults),
             admin: faults.chosen("admin", self.admin.as_deref(), names::address),
             limits: self.limits.resolve(&mut faults.0),
-            replay: self.replay(faults),
+            replay: self.replay(directory, faults),
             nonce: self.nonce(faults),
             ..basics?
         };
@@ -100,7 +101,7 @@ impl GatewayConfig {
         issuers
     }
 
-    fn replay(&self, faults: &mut Faults) -> ReplaySetting {
+    fn replay(&self, directory: &Path, faults: &mut Faults) -> ReplaySetting {
         let capacity = self.replay_capacity.unwrap_or(ReplaySetting::DEFAULT_CAPACITY);
         if capacity == 0 {
             let problem = Problem::OutOfBounds { value: 0, least: 1, most: u64::from(u32::MAX) };
@@ -109,11 +110,32 @@ impl GatewayConfig {
         match self.replay.as_deref() {
             None | Some("memory") => ReplaySetting::Memory { capacity },
             Some("node") => ReplaySetting::Node { capacity },
+            Some(url) if url.starts_with("redis") => match self.replay_server(url, directory) {
+                Ok(server) => ReplaySetting::Redis { server, capacity },
+                Err((name, problem)) => {
+                    faults.add(name, problem);
+                    ReplaySetting::default()
+                }
+            },
             Some(_) => {
                 faults.add("replay", Problem::Replay);
                 ReplaySetting::default()
             }
         }
+    }
+
+    /// The server of a shared store, with what the files say.
+    fn replay_server(&self, url: &str, directory: &Path) -> Result<RedisServer, (&'static str, Problem)> {
+        let mut server = RedisServer::parse(url).map_err(|fault| ("replay", fault.into()))?;
+        if let Some(path) = &self.replay_password_file {
+            let password = password(&directory.join(path)).map_err(|problem| ("replay_password_file", problem))?;
+            server = server.with_password(&password);
+        }
+        if let Some(path) = &self.replay_ca_file {
+            let trusting = server.with_ca_file(&directory.join(path));
+            server = trusting.map_err(|fault| ("replay_ca_file", fault.into()))?;
+        }
+        Ok(server)
     }
 
     /// The nonce policy; some other settings imply one.
@@ -190,6 +212,16 @@ impl Faults {
             self.add(name, Problem::Missing { what });
         }
         self.chosen(name, value, read)
+    }
+}
+
+/// The first line of a file with a password.
+fn password(path: &Path) -> Result<String, Problem> {
+    let fault = |fault: String| Problem::File { path: path.display().to_string(), fault };
+    let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        Some(_) | None => Err(fault("has an empty first line".to_owned())),
     }
 }
 

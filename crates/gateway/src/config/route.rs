@@ -162,7 +162,7 @@ fn resolve(
 
 /// What makes a nonce necessary here.
 fn implied(entry: &RouteEntry, top: &Settings) -> Option<&'static str> {
-    match (top.replay, entry.window.as_deref()) {
+    match (&top.replay, entry.window.as_deref()) {
         (ReplaySetting::Node { .. }, _) => Some("replay = node"),
         (_, Some("atproto")) => Some("window = atproto"),
         (_, _) => None,

@@ -4,6 +4,7 @@ use countersign_dpop::jose::Algorithms;
 use countersign_dpop::time::{Timestamp, Window};
 use countersign_dpop::{NoncePolicy, PublicOrigin};
 use countersign_forward::{ForwardedFields, Upstream, UpstreamHost};
+use countersign_replay::RedisServer;
 use countersign_resource::{Cors, IssuerConfig, Stage};
 
 use super::client::ClientSettings;
@@ -58,7 +59,7 @@ pub struct Settings {
 }
 
 /// Where used proofs are remembered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ReplaySetting {
     /// In the memory of the only process.
     Memory {
@@ -68,6 +69,13 @@ pub enum ReplaySetting {
     /// In the memory of each of many processes; every proof needs a nonce, which is good at its own process only.
     Node {
         /// How many at a time.
+        capacity: u32,
+    },
+    /// In Redis or Valkey, for many nodes.
+    Redis {
+        /// Where it is.
+        server: RedisServer,
+        /// How many at a time are reckoned with, for the share of one client. The server has a bound of its own.
         capacity: u32,
     },
 }
@@ -113,9 +121,9 @@ impl ReplaySetting {
     pub const DEFAULT_CAPACITY: u32 = 2_000_000;
 
     /// How many proofs at a time.
-    pub const fn capacity(self) -> u32 {
+    pub const fn capacity(&self) -> u32 {
         match self {
-            Self::Memory { capacity } | Self::Node { capacity } => capacity,
+            Self::Memory { capacity } | Self::Node { capacity } | Self::Redis { capacity, .. } => *capacity,
         }
     }
 }

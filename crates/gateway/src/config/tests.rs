@@ -3,6 +3,7 @@ use std::path::Path;
 use countersign_dpop::NoncePolicy;
 use countersign_dpop::time::Window;
 use countersign_forward::UpstreamHost;
+use countersign_replay::RedisServer;
 use countersign_resource::{BearerAllowance, Stage};
 
 use super::*;
@@ -121,13 +122,34 @@ fn every_wrong_value_is_named_with_its_key_and_a_way_out() {
 #[test]
 fn no_error_repeats_a_password() {
     let config = GatewayConfig {
-        replay: some("redis://:canary-1@store:6379"),
+        replay: some("redis://:canary-1@store:canary-3"),
         upstream: some("http://user:canary-2@127.0.0.1:9000"),
         ..minimal()
     };
     let error = resolve(&config).unwrap_err();
     assert!(!error.contains("canary"), "{error}");
     assert_eq!(error.lines().count(), 2, "{error}");
+}
+
+#[test]
+fn a_shared_store_is_read_with_its_password_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    let config =
+        GatewayConfig { replay: some("redis://store:7000"), replay_password_file: some("password"), ..minimal() };
+    let error = config.resolve(directory.path()).unwrap_err().to_string();
+    assert!(error.starts_with("replay_password_file: ") && error.contains("password"), "{error}");
+    std::fs::write(&file, "\n").unwrap();
+    let error = config.resolve(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("has an empty first line"), "{error}");
+    std::fs::write(&file, "canary\n").unwrap();
+    let settings = config.resolve(directory.path()).unwrap();
+    let expected = RedisServer::parse("redis://:canary@store:7000").unwrap();
+    assert_eq!(settings.replay, ReplaySetting::Redis { server: expected, capacity: ReplaySetting::DEFAULT_CAPACITY });
+    assert!(!format!("{settings:?}").contains("canary"));
+    let other = GatewayConfig { replay_ca_file: some("password"), ..config };
+    let error = other.resolve(directory.path()).unwrap_err().to_string();
+    assert!(error.starts_with("replay_ca_file: ") && !error.contains("canary"), "{error}");
 }
 
 #[test]

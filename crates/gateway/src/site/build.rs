@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_dpop::NonceKey;
+use countersign_dpop::NonceKeyRing;
 use countersign_dpop::replay::ReplayStore;
 use countersign_dpop::time::{Clock, Window};
 use countersign_forward::{Forwarder, TlsError};
@@ -23,7 +23,7 @@ const VIA: &str = "countersign";
 pub(crate) struct Lasting {
     pub(crate) replay: Arc<dyn ReplayStore>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) nonce_key: NonceKey,
+    pub(crate) nonce_keys: NonceKeyRing,
     pub(crate) fetch: Arc<dyn Fetch>,
 }
 
@@ -126,8 +126,8 @@ impl Building<'_> {
             return Ok(place);
         }
         let config = self.resource(&key)?.with_metadata_path(route.path.trim_end_matches('/'));
-        let Lasting { replay, clock, nonce_key, .. } = self.lasting;
-        let server = ResourceServer::new(config, Arc::clone(replay), Arc::clone(clock), nonce_key.clone());
+        let Lasting { replay, clock, nonce_keys, .. } = self.lasting;
+        let server = ResourceServer::new(config, Arc::clone(replay), Arc::clone(clock), nonce_keys.clone());
         self.guards.push(Guard { key, server });
         Ok(self.guards.len() - 1)
     }

@@ -283,9 +283,13 @@ async fn a_head_request_is_refused_as_a_get_is_but_without_a_body() {
     let world = World::start().await;
     let mut client = world.connect().await;
     client.send(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
-    let get = client.read_message().await;
+    let mut get = client.read_message().await;
     client.send(&format!("HEAD / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
-    let head = client.read_head().await;
+    let mut head = client.read_head().await;
+    for message in [&mut get, &mut head] {
+        // A second may pass between the two.
+        message.fields.retain(|line| !line.starts_with("date:"));
+    }
     assert_eq!((get.line, get.fields), (head.line, head.fields), "row 455");
     client.send(&world.request("GET", "/").await).await;
     let mut upstream = world.accept().await;

@@ -164,6 +164,18 @@ impl RedisServer {
     }
 }
 
+/// The same place and login. Certificates are not compared.
+impl PartialEq for RedisServer {
+    fn eq(&self, other: &Self) -> bool {
+        let login = |server: &Self| {
+            (server.login.username().map(str::to_owned), server.login.password().map(str::to_owned), server.login.db())
+        };
+        self.places == other.places && self.tls.is_some() == other.tls.is_some() && login(self) == login(other)
+    }
+}
+
+impl Eq for RedisServer {}
+
 impl fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisServer")

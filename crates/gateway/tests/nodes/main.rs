@@ -1,0 +1,29 @@
+//! Three gateways in front of one API: with one Redis between them, and with nothing between them.
+#![expect(clippy::unwrap_used, reason = "what a test relies on")]
+
+mod flood;
+mod redis;
+mod world;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let shared = ["redis-server"];
+    let trials = vec![
+        trial("a shared store: each proof is served once or never", &shared, flood::over_a_shared_store),
+        trial("node mode: each proof is served once or never", &[], flood::in_node_mode),
+        trial("a shared store away: 503, not ready, and healing", &shared, redis::away_and_back),
+        trial("a shared store that evicts stops the start", &shared, redis::evicting),
+        trial("a nonce of one node is good at the other", &shared, redis::nonces_are_shared),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn trial<T: Future<Output = ()>>(name: &str, programs: &[&str], test: impl FnOnce() -> T + Send + 'static) -> Trial {
+    countersign_testkit::service::trial(name, programs, move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(test());
+        Ok(())
+    })
+}
