@@ -1,18 +1,19 @@
 //! Access tokens (RFC 9068) and the answer that carries them (RFC 6749 §5.1, RFC 9449 §5).
 
-use aws_lc_rs::rand;
 use axum::response::{IntoResponse, Response};
 use countersign_dpop::jose::{
     CompactJws, Jkt, JsonLimits, JwsBuffer, decode_base64url, encode_base64url, from_strict_json,
 };
 use countersign_dpop::time::Timestamp;
-use countersign_dpop::{Confirmation, NoRandomness, headers};
+use countersign_dpop::{Confirmation, headers};
 use http::{HeaderValue, header};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::IssueError;
+use crate::random::random_id;
 use crate::resource::{Resource, TokenFormat};
 use crate::scope::Scope;
 use crate::seal::Seal;
@@ -36,6 +37,10 @@ pub(crate) struct AccessToken<'a> {
     pub(crate) issued_at: Timestamp,
     /// When it ends, if that is before its time.
     pub(crate) ends_by: Option<Timestamp>,
+    /// The approval that it is a part of.
+    pub(crate) grant_id: Option<&'a str>,
+    /// RFC 9396 §9.1.
+    pub(crate) authorization_details: Option<&'a Value>,
 }
 
 impl AccessToken<'_> {
@@ -54,6 +59,8 @@ impl AccessToken<'_> {
             scope: scope.clone(),
             cnf: self.jkt.map(|jkt| Cnf { jkt: jkt.to_string() }),
             act: self.actor.cloned(),
+            grant_id: self.grant_id.map(str::to_owned),
+            authorization_details: self.authorization_details.cloned(),
         };
         let json = serde_json::to_string(&claims)?;
         let access_token = match self.resource.token_format {
@@ -66,6 +73,8 @@ impl AccessToken<'_> {
             scope,
             expires_in: exp.since(self.issued_at),
             issued_token_type: None,
+            authorization_details: self.authorization_details.cloned(),
+            refresh_token: None,
             nonce: None,
         })
     }
@@ -100,6 +109,11 @@ pub(crate) struct Claims {
     pub(crate) cnf: Option<Cnf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) act: Option<Actor>,
+    /// The approval that it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) grant_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authorization_details: Option<Value>,
 }
 
 /// RFC 9449 §6.
@@ -185,11 +199,18 @@ pub(crate) struct TokenAnswer {
     expires_in: i64,
     /// What was asked for in an exchange (RFC 8693 §2.2.1).
     pub(crate) issued_token_type: Option<&'static str>,
+    authorization_details: Option<Value>,
+    refresh_token: Option<Zeroizing<String>>,
     /// A fresh nonce, when the one used is ageing.
     pub(crate) nonce: Option<String>,
 }
 
 impl TokenAnswer {
+    /// The same with a refresh token beside it.
+    pub(crate) fn with_refresh_token(self, refresh_token: Option<Zeroizing<String>>) -> Self {
+        Self { refresh_token, ..self }
+    }
+
     /// Whether the token is bound to the proof's key.
     pub(crate) const fn is_bound(&self) -> bool {
         self.bound
@@ -204,6 +225,8 @@ impl IntoResponse for TokenAnswer {
             token_type: if self.bound { "DPoP" } else { "Bearer" },
             expires_in: self.expires_in,
             scope: self.scope.as_deref(),
+            refresh_token: self.refresh_token.as_ref().map(|token| token.as_str()),
+            authorization_details: self.authorization_details.as_ref(),
         };
         let mut response = axum::Json(body).into_response();
         let fields = response.headers_mut();
@@ -225,11 +248,8 @@ struct TokenBody<'a> {
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
-}
-
-/// 128 random bits.
-fn random_id() -> Result<String, NoRandomness> {
-    let mut bytes = [0; 16];
-    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(encode_base64url(bytes))
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<&'a Value>,
 }

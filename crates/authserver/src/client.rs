@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::grant::GrantType;
 use crate::keys::PublicKeys;
+use crate::redirect_uri::RedirectUri;
 use crate::scope::Scope;
 
 /// A client as it is registered.
@@ -17,6 +18,21 @@ pub(crate) struct Client {
     pub(crate) exchange_resources: Vec<String>,
     /// `dpop_bound_access_tokens` (RFC 9449 §5.2): never a token without a proof.
     pub(crate) bound_tokens_only: bool,
+    /// Where its users may be sent back to.
+    pub(crate) redirect_uris: Vec<RedirectUri>,
+    /// `require_pushed_authorization_requests` (RFC 9126 §6).
+    pub(crate) push_demanded: bool,
+    /// Whether its refresh tokens are bound to a key though it can authenticate; those of a public client always are.
+    pub(crate) refresh_bound_to_key: bool,
+    /// `authorization_details_types` (RFC 9396 §10).
+    pub(crate) authorization_details_types: Vec<String>,
+}
+
+impl Client {
+    /// Whether a refresh has to prove the key that the refresh token was issued to (RFC 9449 §5).
+    pub(crate) const fn refresh_is_bound_to_key(&self) -> bool {
+        self.refresh_bound_to_key || self.credential.is_public()
+    }
 }
 
 /// What the server holds to authenticate a client; it also is the registered method.
@@ -32,6 +48,11 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
+    /// Whether whoever names the client's identifier counts as the client (RFC 6749 §2.1).
+    pub(crate) const fn is_public(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     pub(crate) const fn method(&self) -> AuthMethod {
         match self {
             Self::None => AuthMethod::None,

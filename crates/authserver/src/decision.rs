@@ -8,6 +8,7 @@ use countersign_dpop::time::Timestamp;
 use countersign_dpop::{CheckedProof, ErrorCode};
 use http::StatusCode;
 
+use crate::approval::Approval;
 use crate::endpoint::Endpoint;
 use crate::error::{OAuthError, Refusal};
 use crate::grant::GrantType;
@@ -55,6 +56,20 @@ impl Decision {
         );
     }
 
+    /// A request of a client that was done and got no token.
+    pub(crate) fn log_done(&self, status: StatusCode) {
+        tracing::info!(
+            target: TARGET,
+            endpoint = self.endpoint.name(),
+            outcome = "granted",
+            code = "ok",
+            status = status.as_u16(),
+            client = self.client,
+            jkt = self.jkt.map(tracing::field::display),
+            offset = self.offset,
+        );
+    }
+
     pub(crate) fn log_granted(&self, bound: bool) {
         self.metrics.decision(self.endpoint.name(), "granted", "ok");
         self.metrics.token(self.grant.map_or("none", GrantType::name), bound);
@@ -86,6 +101,57 @@ impl Decision {
             client = self.client,
             jkt = self.jkt.map(tracing::field::display),
             offset = self.offset,
+        );
+    }
+}
+
+/// One line for a page that somebody was shown or a form that was sent.
+#[derive(Debug)]
+pub(crate) struct PageDecision {
+    endpoint: &'static str,
+    /// A registered client.
+    pub(crate) client: Option<String>,
+    outcome: &'static str,
+    code: &'static str,
+    reason: Option<String>,
+    approval: Option<Approval>,
+}
+
+impl PageDecision {
+    pub(crate) const fn new(endpoint: &'static str) -> Self {
+        Self { endpoint, client: None, outcome: "shown", code: "ok", reason: None, approval: None }
+    }
+
+    /// Something was done that is not an approval.
+    pub(crate) const fn note(&mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+
+    /// The user approved.
+    pub(crate) fn approve(&mut self, approval: &Approval) {
+        self.outcome = "approved";
+        self.approval = Some(approval.clone());
+    }
+
+    /// The request, the form or the user said no.
+    pub(crate) fn refuse(&mut self, code: &'static str, reason: &dyn std::error::Error) {
+        (self.outcome, self.code, self.reason) = ("refused", code, Some(reason.to_string()));
+    }
+
+    pub(crate) fn log(&self, status: StatusCode) {
+        let approval = self.approval.as_ref();
+        tracing::info!(
+            target: TARGET,
+            endpoint = self.endpoint,
+            outcome = self.outcome,
+            code = self.code,
+            status = status.as_u16(),
+            reason = self.reason,
+            client = self.client,
+            subject = approval.map(|approval| approval.subject.as_str()),
+            grant_id = approval.map(|approval| approval.id.as_str()),
+            scope = approval.map(|approval| tracing::field::display(&approval.scope)),
+            jkt = approval.and_then(|approval| approval.jkt).map(tracing::field::display),
         );
     }
 }

@@ -52,13 +52,22 @@ impl Form {
         Self::parse(&bytes)
     }
 
+    /// Reads the query of a URL: of a parameter that stands twice the first one, and the names of those that do.
+    pub(crate) fn parse_query(query: &str) -> Result<(Self, Vec<String>), FormError> {
+        let (mut form, mut repeated) = (Self(Vec::new()), Vec::new());
+        for (name, value) in pairs(query.as_bytes()) {
+            let name = form_decode(name)?;
+            match form.add(&name, form_decode(value)?) {
+                Err(FormError::ParameterRepeated) => repeated.push(name.as_str().to_owned()),
+                added => added?,
+            }
+        }
+        Ok((form, repeated))
+    }
+
     fn parse(body: &[u8]) -> Result<Self, FormError> {
         let mut form = Self(Vec::new());
-        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
-                Some(at) => (&pair[..at], &pair[at + 1..]),
-                None => (pair, &[][..]),
-            };
+        for (name, value) in pairs(body) {
             form.add(form_decode(name)?.as_str(), form_decode(value)?)?;
         }
         Ok(form)
@@ -95,6 +104,15 @@ impl fmt::Debug for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Form").field("parameters", &self.0.len()).finish()
     }
+}
+
+fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        match pair.iter().position(|byte| *byte == b'=') {
+            Some(at) => (&pair[..at], &pair[at + 1..]),
+            None => (pair, &[][..]),
+        }
+    })
 }
 
 /// Decodes `application/x-www-form-urlencoded`: `+` is a blank, `%` needs two hexadecimal digits, the result is UTF-8.

@@ -44,6 +44,16 @@ impl Issuer {
         self.origin.as_str()
     }
 
+    /// Scheme, host and port, as browsers name the origin of a page.
+    pub fn origin(&self) -> &str {
+        &self.as_str()[..self.path_start]
+    }
+
+    /// Whether clients reach it by https.
+    pub fn is_https(&self) -> bool {
+        self.origin.is_https()
+    }
+
     /// The path below the host: empty, or with a slash in front and none at the end.
     pub fn path(&self) -> &str {
         &self.as_str()[self.path_start..]

@@ -34,9 +34,12 @@
 #![forbid(unsafe_code)]
 
 mod access_token;
+mod approval;
 mod authentication;
+mod authorization;
 mod client;
 pub mod config;
+mod consent;
 mod cors;
 mod decision;
 mod endpoint;
@@ -48,6 +51,10 @@ mod grant;
 mod issuer;
 mod keys;
 mod operation;
+mod people;
+mod plain;
+mod random;
+mod redirect_uri;
 mod resource;
 mod scope;
 mod seal;
@@ -58,10 +65,13 @@ mod signing;
 pub mod storage;
 mod trusted_issuer;
 
+pub use self::approval::{ApprovalState, Approvals};
 pub use self::config::{AuthServerConfig, ConfigError, ConfigErrors, Settings};
 pub use self::cors::OriginError;
 pub use self::issuer::{Issuer, IssuerError};
 pub use self::operation::{NetworkError, TlsError};
+pub use self::people::{PasswordError, UserError, UserState, Users};
+pub use self::redirect_uri::RedirectUriError;
 pub use self::resource::TokenFormat;
 pub use self::serve::{BindError, BoundAuthServer};
 pub use self::server::{AuthServer, OpenError};

@@ -21,6 +21,7 @@ use crate::error::Refusal;
 use crate::fetch::{Fetch, GuardedFetch, Offline, ResolveHost, SystemResolver};
 use crate::issuer::Issuer;
 use crate::operation::{Limits, Metrics};
+use crate::people::People;
 use crate::seal::{Seal, SealError, SealFileError};
 use crate::share::{Reserved, Shares};
 use crate::signing::{KeyError, SigningKeys};
@@ -45,8 +46,8 @@ pub enum OpenError {
     #[error(transparent)]
     SealFile(#[from] SealFileError),
     /// A secret that the storage holds.
-    #[error("the nonce key cannot be opened: {0}")]
-    NonceKey(SealError),
+    #[error("a key that the storage holds cannot be opened: {0}")]
+    Secret(SealError),
     /// The signing keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -102,7 +103,8 @@ impl AuthServer {
         let settings = settings.into();
         let now = clock.now();
         let seal = open_seal(&settings, storage.as_ref()).await?;
-        let nonce_key = find_or_make_nonce_key(storage.as_ref(), &seal).await?;
+        let nonce_key = NonceKey::from_bytes(*find_or_make_secret(storage.as_ref(), &seal, NONCE_KEY).await?);
+        let people = People::new(&find_or_make_secret(storage.as_ref(), &seal, SESSION_KEY).await?[..]);
         let keys = SigningKeys::load_or_make(storage.as_ref(), &seal, now).await?;
         storage.sweep(now).await?;
         let shares = Shares::new(CAPACITY, storage.count_recorded().await?, now.plus(MAX_LIFE));
@@ -115,6 +117,7 @@ impl AuthServer {
             fetch,
             keys,
             seal,
+            people,
             shares,
             metrics: Arc::default(),
             limits: Limits::new(settings.limits),
@@ -160,6 +163,7 @@ pub(crate) struct Shared {
     pub(crate) shares: Shares,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
+    pub(crate) people: People,
 }
 
 impl Shared {
@@ -298,13 +302,14 @@ async fn open_seal(settings: &Settings, storage: &dyn Storage) -> Result<Seal, O
 }
 
 const NONCE_KEY: &str = "nonce key";
+const SESSION_KEY: &str = "session key";
 
-async fn find_or_make_nonce_key(storage: &dyn Storage, seal: &Seal) -> Result<NonceKey, OpenError> {
+async fn find_or_make_secret(storage: &dyn Storage, seal: &Seal, name: &str) -> Result<Zeroizing<[u8; 32]>, OpenError> {
     let mut fresh = Zeroizing::new([0; 32]);
     aws_lc_rs::rand::fill(&mut fresh[..]).map_err(|_| NoRandomness)?;
-    let sealed = seal.seal(NONCE_KEY, &fresh[..]).map_err(OpenError::NonceKey)?;
-    let kept = storage.keep_secret(NONCE_KEY, sealed).await?;
-    let opened = seal.open(NONCE_KEY, &kept).map_err(OpenError::NonceKey)?;
-    fresh.copy_from_slice(opened.get(..32).ok_or(OpenError::NonceKey(SealError::NotOurs))?);
-    Ok(NonceKey::from_bytes(*fresh))
+    let sealed = seal.seal(name, &fresh[..]).map_err(OpenError::Secret)?;
+    let kept = storage.keep_secret(name, sealed).await?;
+    let opened = seal.open(name, &kept).map_err(OpenError::Secret)?;
+    fresh.copy_from_slice(opened.get(..32).ok_or(OpenError::Secret(SealError::NotOurs))?);
+    Ok(fresh)
 }

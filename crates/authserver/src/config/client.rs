@@ -14,6 +14,7 @@ use crate::client::{AuthMethod, Client, Credential};
 use crate::fetch::{FetchUrl, Reach};
 use crate::grant::GrantType;
 use crate::keys::{Place, PublicKeys};
+use crate::redirect_uri::RedirectUri;
 use crate::resource::Resource;
 use crate::scope::Scope;
 
@@ -33,7 +34,6 @@ impl ClientResolver<'_> {
     pub(super) fn resolve(&mut self, resources: Option<&[Resource]>) -> Option<Client> {
         let found = self.faults.0.len();
         self.check_client_id();
-        self.refuse_redirect_uris();
         let method = self.method();
         let credential = self.credential(method);
         let grants = self.grants();
@@ -44,6 +44,8 @@ impl ClientResolver<'_> {
         let scopes = self.scopes(resources);
         self.check_exchange_resources(resources);
         let bound_tokens_only = self.bound_tokens_only();
+        let redirect_uris = self.redirect_uris(&grants);
+        let push_demanded = self.push_demanded();
         if self.faults.0.len() > found {
             return None;
         }
@@ -54,6 +56,10 @@ impl ClientResolver<'_> {
             scopes,
             exchange_resources: self.written.exchange_resources.clone(),
             bound_tokens_only,
+            redirect_uris,
+            push_demanded,
+            refresh_bound_to_key: self.written.refresh_bound_to_key,
+            authorization_details_types: self.written.authorization_details_types.clone(),
         })
     }
 
@@ -70,11 +76,35 @@ impl ClientResolver<'_> {
         }
     }
 
-    fn refuse_redirect_uris(&mut self) {
-        if !self.written.redirect_uris.is_empty() {
+    fn redirect_uris(&mut self, grants: &[GrantType]) -> Vec<RedirectUri> {
+        let sends_users = grants.contains(&GrantType::AuthorizationCode);
+        if sends_users && self.written.redirect_uris.is_empty() {
+            let what = "write redirect_uris = [\"https://app.example/callback\"]";
+            self.add("redirect_uris", Problem::Missing { what });
+        }
+        if !sends_users && !self.written.redirect_uris.is_empty() {
             let with = "grants that send nobody to a redirect URI".to_owned();
             self.add("redirect_uris", Problem::Meaningless { with });
         }
+        let mut uris = Vec::new();
+        for text in &self.written.redirect_uris {
+            match RedirectUri::parse(text) {
+                Ok(uri) => uris.push(uri),
+                Err(fault) => self.add("redirect_uris", Problem::RedirectUri { found: shorten(text), fault }),
+            }
+        }
+        uris
+    }
+
+    fn push_demanded(&mut self) -> bool {
+        let by_profile = self.profile.rules().push_demanded;
+        let written = self.written.require_pushed_authorization_requests;
+        if by_profile && written == Some(false) {
+            let what = "require_pushed_authorization_requests = false".to_owned();
+            let problem = Problem::Profile { profile: self.profile.as_str(), what, remedy: "remove it" };
+            self.add("require_pushed_authorization_requests", problem);
+        }
+        written.unwrap_or(by_profile)
     }
 
     fn method(&mut self) -> AuthMethod {
@@ -283,7 +313,7 @@ const MAX_SECRET_FILE: u64 = 4_096;
 const MAX_JWKS_FILE: u64 = 256 * 1_024;
 
 /// Grants that this server is meant to have and has not yet; named so that the message says so.
-const KNOWN_GRANTS: [&str; 3] = ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"];
+const KNOWN_GRANTS: [&str; 1] = ["urn:ietf:params:oauth:grant-type:device_code"];
 
 /// SHA-256 of a secret.
 pub(crate) fn sha256(secret: &[u8]) -> [u8; 32] {

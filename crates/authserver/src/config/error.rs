@@ -9,6 +9,8 @@ use crate::cors::OriginError;
 use crate::fetch::FetchUrlError;
 use crate::issuer::IssuerError;
 use crate::operation::{NetworkError, TlsError};
+use crate::people::PasswordError;
+use crate::redirect_uri::RedirectUriError;
 use crate::scope::ScopeError;
 use crate::storage::PostgresAddressError;
 
@@ -153,6 +155,29 @@ pub enum Problem {
         /// What, shortened.
         found: String,
     },
+    /// Not a redirect URI.
+    #[error("{found:?} cannot be a redirect URI: {fault}")]
+    RedirectUri {
+        /// What stands there, shortened.
+        found: String,
+        /// What is wrong.
+        fault: RedirectUriError,
+    },
+    /// Not a name for a user.
+    #[error("not a name for a user; write 1 to {limit} bytes without blanks")]
+    Username {
+        /// The longest name, in bytes.
+        limit: usize,
+    },
+    /// A user who is called as a client.
+    #[error("a client is called so too, and their tokens could not be told apart; rename one of them")]
+    UserIsClient,
+    /// A password that cannot be used.
+    #[error("{0}")]
+    Password(#[from] PasswordError),
+    /// Not an argon2id hash.
+    #[error("not an argon2id hash in PHC form; write one that starts with $argon2id$, or a password")]
+    PasswordHash,
     /// Not a resource identifier (RFC 8707 §2).
     #[error("not a resource identifier; write an absolute URI without a fragment")]
     ResourceIdentifier,

@@ -8,6 +8,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 mod trusted_issuer;
+mod user;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,8 +20,8 @@ use serde::Deserialize;
 
 pub(crate) use self::client::sha256;
 pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
-pub(crate) use self::profile::FAPI2_ALGORITHMS;
 pub use self::profile::Profile;
+pub(crate) use self::profile::{FAPI2_ALGORITHMS, Rotation, Rules};
 pub use self::resolve::Settings;
 use crate::resource::TokenFormat;
 
@@ -172,6 +173,14 @@ pub struct ClientConfig {
     pub exchange_resources: Vec<String>,
     /// Whether it gets bound tokens only (RFC 9449 §5.2). Absent: what the profile says.
     pub dpop_bound_access_tokens: Option<bool>,
+    /// Whether its refresh tokens are bound to a key though it can authenticate (RFC 9449 §5 leaves them free).
+    #[serde(default)]
+    pub refresh_bound_to_key: bool,
+    /// Whether its authorization requests must be pushed (RFC 9126 §6). Absent: what the profile says.
+    pub require_pushed_authorization_requests: Option<bool>,
+    /// The types of authorization details that it may ask for (RFC 9396 §10).
+    #[serde(default)]
+    pub authorization_details_types: Vec<String>,
 }
 
 impl ClientConfig {
@@ -190,6 +199,9 @@ impl ClientConfig {
             scopes: Vec::new(),
             exchange_resources: Vec::new(),
             dpop_bound_access_tokens: None,
+            refresh_bound_to_key: false,
+            require_pushed_authorization_requests: None,
+            authorization_details_types: Vec::new(),
         }
     }
 }

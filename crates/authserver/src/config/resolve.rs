@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::client::ClientResolver;
 use super::file::{read_text, without_line_end};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub(crate) clients: HashMap<String, Arc<Client>>,
     pub(crate) resources: Vec<Resource>,
     pub(crate) trusted_issuers: Vec<TrustedIssuer>,
+    /// Hashes of passwords by user.
+    pub(crate) users: HashMap<String, Zeroizing<String>>,
 }
 
 impl Settings {
@@ -78,7 +81,6 @@ impl AuthServerConfig {
     pub fn resolve(self, base: &Path) -> Result<Settings, ConfigErrors> {
         let mut faults = Faults::default();
         let issuer = faults.note(Key::top("issuer"), Issuer::parse(&self.issuer));
-        self.refuse_what_is_not_there_yet(&mut faults);
         let cors = self.resolve_cors(&mut faults);
         let trusted_proxies = self.resolve_proxies(&mut faults);
         let limits = self.resolve_limits(&mut faults);
@@ -96,6 +98,7 @@ impl AuthServerConfig {
         let are_right = !faults.0.iter().any(|fault| fault.key.is_of("resource"));
         let clients = self.resolve_clients(base, are_right.then_some(resources.as_slice()), &mut faults);
         let trusted_issuers = self.resolve_trusted_issuers(base, &resources, &mut faults);
+        let users = self.resolve_users(&mut faults);
         match (issuer, data, faults.0.is_empty()) {
             (Some(issuer), Some(data), true) => Ok(Settings {
                 issuer,
@@ -112,14 +115,9 @@ impl AuthServerConfig {
                 clients,
                 resources,
                 trusted_issuers,
+                users,
             }),
             _ => Err(ConfigErrors(faults.0)),
-        }
-    }
-
-    fn refuse_what_is_not_there_yet(&self, faults: &mut Faults) {
-        if !self.users.is_empty() {
-            faults.add(Key::of("user", 0, "username"), Problem::NotAvailable { what: "signing users in".to_owned() });
         }
     }
 

@@ -170,18 +170,57 @@ fn names_the_client_and_what_to_do() {
         (
             "\"client_credentials\"",
             "\"authorization_code\"",
-            "client[0].grants: the grant \"authorization_code\" is not available in this version; remove it",
+            "client[0].redirect_uris: missing; write redirect_uris = [\"https://app.example/callback\"]",
+        ),
+        (
+            "grants = [\"client_credentials\"]",
+            "grants = [\"authorization_code\"]\nredirect_uris = [\"http://app.example/\"]",
+            "client[0].redirect_uris: \"http://app.example/\" cannot be a redirect URI: plain http, which is allowed for \
+             loopback addresses only; use https",
         ),
         (
             "\"client_credentials\"",
             "\"password\"",
-            "client[0].grants: \"password\" is not known here; known are client_credentials, \
-             urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "client[0].grants: \"password\" is not known here; known are authorization_code, refresh_token, \
+             client_credentials, urn:ietf:params:oauth:grant-type:token-exchange, \
+             urn:ietf:params:oauth:grant-type:jwt-bearer",
         ),
+    ]);
+}
+
+#[test]
+fn names_the_user_and_what_to_do() {
+    assert_faults(&[
         (
             "nonce = \"optional\"",
             "[[user]]\nusername = \"a\"\npassword = \"canary\"\n",
-            "user[0].username: signing users in is not available in this version; remove it",
+            "user[0].password: a password of fewer than 8 characters",
+        ),
+        (
+            "nonce = \"optional\"",
+            "[[user]]\nusername = \"a b\"\npassword = \"canary-canary\"\n",
+            "user[0].username: not a name for a user; write 1 to 128 bytes without blanks",
+        ),
+        (
+            "nonce = \"optional\"",
+            "[[user]]\nusername = \"jwt\"\npassword = \"canary-canary\"\n",
+            "user[0].username: a client is called so too, and their tokens could not be told apart; rename one of them",
+        ),
+        (
+            "nonce = \"optional\"",
+            "[[user]]\nusername = \"a\"\n",
+            "user[0].password_hash: missing; write password_hash or password",
+        ),
+        (
+            "nonce = \"optional\"",
+            "[[user]]\nusername = \"a\"\npassword_hash = \"$2b$canary\"\n",
+            "user[0].password_hash: not an argon2id hash in PHC form; write one that starts with $argon2id$, or a \
+             password",
+        ),
+        (
+            "nonce = \"optional\"",
+            "[[user]]\nusername = \"a\"\npassword_hash = \"canary\"\npassword = \"canary-canary\"\n",
+            "user[0].password_hash: stands beside password; keep one of them",
         ),
     ]);
 }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use countersign_dpop::jose::Algorithms;
 use serde_json::{Value, json};
 
-use super::{Endpoint, JWKS_PATH, document};
+use super::{AUTHORIZE_PATH, Endpoint, JWKS_PATH, document};
 use crate::client::AuthMethod;
 use crate::grant::GrantType;
 use crate::scope::Scope;
@@ -45,7 +45,13 @@ fn describe(server: &Shared) -> Value {
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": names(&server.assertion_algorithms),
         "jwks_uri": settings.issuer.endpoint(JWKS_PATH),
-        "response_types_supported": [],
+        "authorization_endpoint": settings.issuer.endpoint(AUTHORIZE_PATH),
+        "pushed_authorization_request_endpoint": at(Endpoint::PushedRequest),
+        "require_pushed_authorization_requests": settings.profile.rules().push_demanded,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
         "grant_types_supported": grants(server),
         "scopes_supported": scopes(server).iter().collect::<Vec<_>>(),
         "token_endpoint_auth_methods_supported": methods,

@@ -1,10 +1,13 @@
 //! Endpoints: one file each.
 
+mod account;
+mod authorize;
 mod exchange;
 mod health;
 mod introspection;
 mod jwks;
 mod metadata;
+mod par;
 mod revocation;
 mod token;
 
@@ -25,18 +28,20 @@ pub(crate) use self::exchange::Exchange;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Endpoint {
     Introspection,
+    PushedRequest,
     Revocation,
     #[default]
     Token,
 }
 
 impl Endpoint {
-    pub(crate) const ALL: &'static [Self] = &[Self::Introspection, Self::Revocation, Self::Token];
+    pub(crate) const ALL: &'static [Self] = &[Self::Introspection, Self::PushedRequest, Self::Revocation, Self::Token];
 
     /// Where it is, below the issuer.
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Introspection => "/introspect",
+            Self::PushedRequest => "/par",
             Self::Revocation => "/revoke",
             Self::Token => "/token",
         }
@@ -46,6 +51,7 @@ impl Endpoint {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Introspection => "introspection",
+            Self::PushedRequest => "par",
             Self::Revocation => "revocation",
             Self::Token => "token",
         }
@@ -53,6 +59,8 @@ impl Endpoint {
 }
 
 /// Below the issuer.
+pub(crate) const ACCOUNT_PATH: &str = "/account";
+pub(crate) const AUTHORIZE_PATH: &str = "/authorize";
 pub(crate) const JWKS_PATH: &str = "/jwks";
 
 pub(crate) fn router(server: &Arc<Shared>) -> Router {
@@ -61,6 +69,9 @@ pub(crate) fn router(server: &Arc<Shared>) -> Router {
         .route(&format!("{issuer_path}{}", Endpoint::Token.path()), post(token::token))
         .route(&format!("{issuer_path}{}", Endpoint::Introspection.path()), post(introspection::introspect))
         .route(&format!("{issuer_path}{}", Endpoint::Revocation.path()), post(revocation::revoke))
+        .route(&format!("{issuer_path}{}", Endpoint::PushedRequest.path()), post(par::push))
+        .route(&format!("{issuer_path}{AUTHORIZE_PATH}"), get(authorize::authorize).post(authorize::authorize))
+        .route(&format!("{issuer_path}{ACCOUNT_PATH}"), get(account::account).post(account::account))
         .route(&format!("{issuer_path}{JWKS_PATH}"), get(jwks::jwks));
     for path in metadata::paths(issuer_path) {
         router = router.route(&path, get(metadata::metadata));

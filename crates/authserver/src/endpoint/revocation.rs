@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use countersign_dpop::time::Timestamp;
 use http::{HeaderValue, StatusCode, header};
 
 use super::{Endpoint, Exchange};
 use crate::access_token::Claims;
+use crate::approval::Approval;
 use crate::error::Refusal;
 use crate::form::Form;
 use crate::server::Shared;
-use crate::storage::{Change, EntryContent, EntryId, EntryKind};
+use crate::storage::{self, Change, EntryContent, EntryId, EntryKind, Found};
 
 pub(super) async fn revoke(State(server): State<Arc<Shared>>, request: Request) -> Response {
     let mut exchange = Exchange::begin(&server, Endpoint::Revocation);
@@ -52,13 +54,15 @@ fn end(claims: &Claims) -> Change {
 }
 
 impl Shared {
-    /// Whether a token that was read has not been revoked.
-    pub(crate) async fn is_live(
-        &self,
-        claims: &Claims,
-        _now: countersign_dpop::time::Timestamp,
-    ) -> Result<bool, Refusal> {
+    /// Whether a token that was read has not been revoked, nor ended with the approval that it is a part of.
+    pub(crate) async fn is_live(&self, claims: &Claims, _now: Timestamp) -> Result<bool, Refusal> {
         let revoked = self.storage.find(EntryKind::RevokedToken, EntryId::of(&claims.jti)).await?;
-        Ok(revoked.is_none())
+        if revoked.is_some() {
+            return Ok(false);
+        }
+        let Some(id) = &claims.grant_id else { return Ok(true) };
+        let approval: Option<Found<Approval>> = storage::find(self.storage.as_ref(), id).await?;
+        // A token may outlast the time of its approval; its end it does not.
+        Ok(approval.is_some_and(|approval| approval.it.ended.is_none()))
     }
 }

@@ -9,7 +9,9 @@ use super::{Endpoint, Exchange};
 use crate::access_token::TokenAnswer;
 use crate::error::{GrantError, Refusal};
 use crate::form::Form;
-use crate::grant::{GrantContext, GrantType, client_credentials, jwt_bearer, token_exchange};
+use crate::grant::{
+    GrantContext, GrantType, authorization_code, client_credentials, jwt_bearer, refresh, token_exchange,
+};
 use crate::server::Shared;
 
 pub(super) async fn token(State(server): State<Arc<Shared>>, request: Request) -> Response {
@@ -33,8 +35,10 @@ async fn answer(exchange: &mut Exchange<'_>, request: Request) -> Result<TokenAn
     let client = exchange.authenticate(&parts, &form, proof.as_ref()).await?;
     let context = GrantContext { server: exchange.server, form: &form, client: &client, proof, now: exchange.now };
     match grant {
+        GrantType::AuthorizationCode => authorization_code::redeem(context).await,
         GrantType::ClientCredentials => client_credentials::redeem(context).await,
         GrantType::JwtBearer => jwt_bearer::redeem(context).await,
         GrantType::TokenExchange => token_exchange::redeem(context).await,
+        GrantType::RefreshToken => refresh::redeem(context).await,
     }
 }

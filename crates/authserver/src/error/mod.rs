@@ -17,6 +17,7 @@ use serde::Serialize;
 
 pub(crate) use self::subject::SubjectError;
 use crate::authentication::ClientError;
+use crate::authorization::AuthorizationError;
 use crate::form::FormError;
 use crate::operation::Limited;
 use crate::seal::SealError;
@@ -31,6 +32,8 @@ pub(crate) enum Refusal {
     Proof(Rejection),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
     #[error(transparent)]
     Grant(#[from] GrantError),
     /// The subject or actor token of an exchange.
@@ -50,6 +53,32 @@ pub(crate) enum Refusal {
 /// The request is authentic but asks for what it cannot have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum GrantError {
+    #[error("the approval has ended")]
+    ApprovalEnded,
+    #[error("the code was redeemed before; what was issued by it has ended")]
+    CodeReused,
+    #[error("the code is older than codes may become")]
+    CodeExpired,
+    #[error("the code is another client's")]
+    CodeOfAnotherClient,
+    #[error("the code is not known")]
+    CodeUnknown,
+    #[error("redirect_uri is not that of the authorization request")]
+    RedirectUriMismatch,
+    #[error("code_verifier is missing")]
+    VerifierMissing,
+    #[error("code_verifier is not what code_challenge was made of")]
+    VerifierWrong,
+    #[error("the refresh token has not been used for too long, or its time is over")]
+    RefreshExpired,
+    #[error("the refresh token is another client's")]
+    RefreshOfAnotherClient,
+    #[error("the refresh token was used after its successor; the grant has ended")]
+    RefreshReused,
+    #[error("the refresh token is not known")]
+    RefreshUnknown,
+    #[error("the resource was not approved")]
+    ResourceNotApproved,
     #[error("the client is not registered for this grant")]
     ClientNotRegisteredForGrant,
     #[error("grant_type names a grant that is not offered here")]
@@ -83,6 +112,12 @@ pub(crate) enum IssueError {
     Write(#[from] serde_json::Error),
 }
 
+impl From<NoRandomness> for Refusal {
+    fn from(error: NoRandomness) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
 /// A refusal as it goes on the wire (RFC 6749 §5.2).
 #[derive(Debug)]
 pub(crate) struct OAuthError {
@@ -103,6 +138,7 @@ impl Refusal {
             Self::Form(error) => bad_request(ErrorCode::InvalidRequest, form_description(*error)),
             Self::Proof(rejection) => proof_error(rejection),
             Self::Client(error) => client_error(error),
+            Self::Authorization(error) => bad_request(error.code(), error.description()),
             Self::Grant(error) => grant_error(*error),
             // RFC 8693 §2.2.2, RFC 7521 §4.1.1.
             Self::Exchange(error) => subject_error(error, ErrorCode::InvalidRequest),
@@ -186,6 +222,21 @@ fn client_refused(challenge: bool) -> OAuthError {
 
 fn grant_error(error: GrantError) -> OAuthError {
     match error {
+        GrantError::ApprovalEnded
+        | GrantError::CodeReused
+        | GrantError::CodeExpired
+        | GrantError::CodeOfAnotherClient
+        | GrantError::CodeUnknown
+        | GrantError::RedirectUriMismatch
+        | GrantError::VerifierMissing
+        | GrantError::VerifierWrong => bad_request(ErrorCode::InvalidGrant, "the code is not good for this request"),
+        GrantError::RefreshExpired
+        | GrantError::RefreshOfAnotherClient
+        | GrantError::RefreshReused
+        | GrantError::RefreshUnknown => {
+            bad_request(ErrorCode::InvalidGrant, "the refresh token is not good for this request")
+        }
+        GrantError::ResourceNotApproved => bad_request(ErrorCode::InvalidTarget, "the resource was not approved"),
         GrantError::ClientNotRegisteredForGrant => {
             bad_request(ErrorCode::UnauthorizedClient, "the client may not use this grant")
         }

@@ -13,6 +13,7 @@ impl Refusal {
             Self::Form(error) => form_name(*error),
             Self::Proof(rejection) => rejection.name(),
             Self::Client(error) => client_name(error),
+            Self::Authorization(error) => error.name(),
             Self::Grant(error) => grant_name(*error),
             Self::Exchange(error) | Self::Assertion(error) => error.name(),
             Self::Limited(Limited::Source) => "source_limited",
@@ -80,6 +81,19 @@ const fn assertion_name(error: &AssertionError) -> &'static str {
 
 const fn grant_name(error: GrantError) -> &'static str {
     match error {
+        GrantError::ApprovalEnded => "approval_ended",
+        GrantError::CodeReused => "code_reused",
+        GrantError::CodeExpired => "code_expired",
+        GrantError::CodeOfAnotherClient => "code_of_another_client",
+        GrantError::CodeUnknown => "code_unknown",
+        GrantError::RedirectUriMismatch => "redirect_uri_mismatch",
+        GrantError::VerifierMissing => "code_verifier_missing",
+        GrantError::VerifierWrong => "code_verifier_wrong",
+        GrantError::RefreshExpired => "refresh_token_expired",
+        GrantError::RefreshOfAnotherClient => "refresh_token_of_another_client",
+        GrantError::RefreshReused => "refresh_token_reused",
+        GrantError::RefreshUnknown => "refresh_token_unknown",
+        GrantError::ResourceNotApproved => "resource_not_approved",
         GrantError::ClientNotRegisteredForGrant => "grant_not_registered",
         GrantError::GrantTypeUnknown => "grant_type_unknown",
         GrantError::ProofRequired => "proof_required",

@@ -1,8 +1,10 @@
 //! Grants: one file each. A grant decides what may be issued, has the storage record and consume in one transaction,
 //! and issues.
 
+pub(crate) mod authorization_code;
 pub(crate) mod client_credentials;
 pub(crate) mod jwt_bearer;
+pub(crate) mod refresh;
 mod subject_token;
 pub(crate) mod token_exchange;
 
@@ -11,6 +13,7 @@ use countersign_dpop::{CheckedProof, Rejection, VerifiedProof};
 
 use self::subject_token::SubjectToken;
 use crate::access_token::{AccessToken, Actor, TokenAnswer};
+use crate::approval::Approval;
 use crate::authentication::AuthenticatedClient;
 use crate::client::Client;
 use crate::error::{GrantError, Refusal, SubjectError};
@@ -18,28 +21,35 @@ use crate::form::Form;
 use crate::resource::Resource;
 use crate::scope::Scope;
 use crate::server::{MAX_ATTEMPTS, Shared};
-use crate::storage::{Change, Verdict};
+use crate::storage::{Change, StorageError, Verdict};
 
 /// The grants of this server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum GrantType {
+    /// RFC 6749 §4.1.
+    AuthorizationCode,
     /// RFC 6749 §4.4.
     ClientCredentials,
     /// RFC 7523 §2.1.
     JwtBearer,
+    /// RFC 6749 §6.
+    RefreshToken,
     /// RFC 8693.
     TokenExchange,
 }
 
 impl GrantType {
-    pub(crate) const ALL: &'static [Self] = &[Self::ClientCredentials, Self::TokenExchange, Self::JwtBearer];
+    pub(crate) const ALL: &'static [Self] =
+        &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange, Self::JwtBearer];
 
     /// The value of `grant_type`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::RefreshToken => "refresh_token",
         }
     }
 
@@ -95,6 +105,20 @@ impl<'a> GrantContext<'a> {
         if asked.is_subset_of(&available) { Ok(asked) } else { Err(GrantError::ScopeNotAllowed) }
     }
 
+    /// The resource that the request names among those that were approved, or the only one of them.
+    fn target_among(&self, approved: &[String]) -> Result<&'a Resource, GrantError> {
+        let mut named = self.form.all("resource");
+        let name = match (named.next(), named.next(), approved) {
+            (Some(_), Some(_), _) => return Err(GrantError::SeveralResources),
+            (Some(name), None, _) if approved.iter().any(|own| own == name) => name,
+            (Some(_), None, _) => return Err(GrantError::ResourceNotApproved),
+            (None, _, [only]) => only.as_str(),
+            (None, _, _) => return Err(GrantError::ResourceNotNamed),
+        };
+        let resources = &self.server.settings.resources;
+        resources.iter().find(|resource| resource.identifier == name).ok_or(GrantError::ResourceUnknown)
+    }
+
     /// Records what may be used once; the last thing that can refuse a request which needs nothing else from the
     /// storage.
     async fn record(self) -> Result<Accepted<'a>, Refusal> {
@@ -102,7 +126,7 @@ impl<'a> GrantContext<'a> {
     }
 
     /// Records what may be used once and makes `changes`: the last thing that can refuse a request.
-    async fn commit(self, changes: &[Change]) -> Result<Accepted<'a>, Refusal> {
+    pub(crate) async fn commit(self, changes: &[Change]) -> Result<Accepted<'a>, Refusal> {
         let proof = self.server.commit(self.client, self.proof, changes, self.now).await?;
         Ok(Accepted { server: self.server, client: &self.client.client, proof, now: self.now })
     }
@@ -128,6 +152,23 @@ impl<'a> GrantContext<'a> {
         let proof = proof.map(|proof| proof.accept(recorded)).transpose()?;
         Ok(Accepted { server, client: &client.client, proof, now })
     }
+
+    /// [`GrantContext::commit`], but `None` when an entry is not as it was read: nothing has been recorded, and the
+    /// request is to be judged again.
+    async fn try_commit(&self, changes: &[Change]) -> Result<Option<Accepted<'a>>, Refusal> {
+        let verdict = self.server.try_commit(self.client, self.proof.as_ref(), changes, self.now).await?;
+        if verdict == Verdict::Conflict {
+            return Ok(None);
+        }
+        let recorded = self.server.judge(verdict)?;
+        let proof = self.proof.clone().map(|proof| proof.accept(recorded)).transpose()?;
+        Ok(Some(Accepted { server: self.server, client: &self.client.client, proof, now: self.now }))
+    }
+}
+
+/// The refusal of a request that was judged anew often enough.
+fn busy() -> Refusal {
+    StorageError::Unavailable { reason: "others change the same thing all the time".to_owned() }.into()
 }
 
 /// A token request that was recorded: nothing refuses it any more.
@@ -141,6 +182,16 @@ pub(crate) struct Accepted<'a> {
 impl Accepted<'_> {
     /// Issues an access token, bound when there is a proof.
     fn issue(&self, issue: &Issue<'_>) -> Result<TokenAnswer, Refusal> {
+        self.issue_in(issue, None)
+    }
+
+    /// Issues an access token by an approval, with which it ends.
+    fn issue_by(&self, approval: &Approval, resource: &Resource, scope: &Scope) -> Result<TokenAnswer, Refusal> {
+        let issue = Issue { subject: &approval.subject, resource, scope, actor: None, ends_by: None };
+        self.issue_in(&issue, Some(approval))
+    }
+
+    fn issue_in(&self, issue: &Issue<'_>, approval: Option<&Approval>) -> Result<TokenAnswer, Refusal> {
         let token = AccessToken {
             issuer: self.server.settings.issuer.as_str(),
             subject: issue.subject,
@@ -151,6 +202,8 @@ impl Accepted<'_> {
             actor: issue.actor,
             issued_at: self.now,
             ends_by: issue.ends_by,
+            grant_id: approval.map(|approval| approval.id.as_str()),
+            authorization_details: approval.and_then(|approval| approval.authorization_details.as_ref()),
         };
         Ok(token.issue(&self.server.keys, &self.server.seal)?)
     }

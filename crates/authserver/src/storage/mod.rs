@@ -2,6 +2,7 @@
 //! atomic. SQL databases implement it.
 
 mod entry;
+mod kept;
 mod memory;
 mod open_error;
 mod sql;
@@ -15,6 +16,7 @@ use countersign_dpop::replay::{Epoch, ReplayEntry};
 use countersign_dpop::time::Timestamp;
 
 pub use self::entry::{Change, Entry, EntryContent, EntryId, EntryKind, EntryVersion, Listing};
+pub(crate) use self::kept::{Found, Kept, add, find, find_kept_as, kept_as};
 pub use self::open_error::StorageOpenError;
 pub use self::sql::{PostgresAddress, PostgresAddressError, SqlStorage};
 

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "what the tests build themselves is right, or the test fails")]
 
 mod assertion;
+mod authorization_requests;
 mod basic;
 mod canaries;
 mod client_credentials;
+mod code_flow;
+mod code_grant;
 mod cors;
 mod documents;
 mod exchange;
@@ -13,9 +16,11 @@ mod fetching;
 mod introspection;
 mod nonce;
 mod operation;
+mod people;
 mod post;
 mod proof;
 mod published_keys;
+mod refresh_grant;
 mod replay;
 mod requests;
 mod restart;

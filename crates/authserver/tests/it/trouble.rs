@@ -115,7 +115,7 @@ async fn refuses_a_database_whose_sealing_key_is_lost_or_another() {
     let path = world.dir.path().join("data").join("sealing.key");
     std::fs::write(&path, [9; 32]).unwrap();
     let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.shared()).await.unwrap_err();
-    assert!(matches!(error, OpenError::NonceKey(_)), "{error}");
+    assert!(matches!(error, OpenError::Secret(_)), "{error}");
     std::fs::write(&path, b"short").unwrap();
     let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.shared()).await.unwrap_err();
     assert!(matches!(error, OpenError::SealFile(_)), "{error}");

@@ -10,10 +10,14 @@ pub enum ErrorCode {
     AccessDenied,
     /// RFC 8628 §3.5.
     AuthorizationPending,
+    /// OpenID Connect Core 1.0 §3.1.2.6.
+    ConsentRequired,
     /// RFC 8628 §3.5.
     ExpiredToken,
     /// RFC 6750 §3.1.
     InsufficientScope,
+    /// RFC 9396 §5.
+    InvalidAuthorizationDetails,
     /// RFC 6749 §5.2.
     InvalidClient,
     /// RFC 7591 §3.2.2.
@@ -34,6 +38,8 @@ pub enum ErrorCode {
     InvalidTarget,
     /// RFC 6750 §3.1.
     InvalidToken,
+    /// OpenID Connect Core 1.0 §3.1.2.6.
+    LoginRequired,
     /// RFC 6749 §4.1.2.1.
     ServerError,
     /// RFC 8628 §3.5.
@@ -53,11 +59,13 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 25] = [
         Self::AccessDenied,
         Self::AuthorizationPending,
+        Self::ConsentRequired,
         Self::ExpiredToken,
         Self::InsufficientScope,
+        Self::InvalidAuthorizationDetails,
         Self::InvalidClient,
         Self::InvalidClientMetadata,
         Self::InvalidDpopProof,
@@ -68,6 +76,7 @@ impl ErrorCode {
         Self::InvalidScope,
         Self::InvalidTarget,
         Self::InvalidToken,
+        Self::LoginRequired,
         Self::ServerError,
         Self::SlowDown,
         Self::TemporarilyUnavailable,
@@ -83,8 +92,10 @@ impl ErrorCode {
         match self {
             Self::AccessDenied => "access_denied",
             Self::AuthorizationPending => "authorization_pending",
+            Self::ConsentRequired => "consent_required",
             Self::ExpiredToken => "expired_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::InvalidClient => "invalid_client",
             Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidDpopProof => "invalid_dpop_proof",
@@ -95,6 +106,7 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
+            Self::LoginRequired => "login_required",
             Self::ServerError => "server_error",
             Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",

@@ -1,7 +1,9 @@
 //! A server, a clock, two clients and what they send.
 
 pub(crate) mod answer;
+pub(crate) mod browser;
 pub(crate) mod fetch;
+pub(crate) mod flow;
 pub(crate) mod jwt;
 
 use std::sync::{Arc, Once};
@@ -236,6 +238,11 @@ impl TokenRequest {
     pub(crate) fn basic(self, id: &str, secret: &str) -> Self {
         let credentials = STANDARD.encode(format!("{}:{}", form_encode(id), form_encode(secret)));
         self.field(header::AUTHORIZATION, &format!("Basic {credentials}"))
+    }
+
+    pub(crate) fn proof_instead(mut self, text: &str) -> Self {
+        self.fields.retain(|(name, _)| name != "dpop");
+        self.proof(text)
     }
 
     pub(crate) fn proof(self, text: &str) -> Self {

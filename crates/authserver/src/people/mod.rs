@@ -1,0 +1,18 @@
+//! People: who they are, how they sign in, what their pages look like.
+
+mod guesses;
+mod page;
+mod password;
+mod session;
+mod sign_in;
+mod user;
+mod visitor;
+
+pub(crate) use self::page::{Page, PageError, Styled, see_other};
+pub use self::password::PasswordError;
+pub(crate) use self::password::{hash_password, is_password_hash};
+pub(crate) use self::session::{People, Session};
+pub(crate) use self::sign_in::{SignInPage, sign_in, sign_out};
+pub(crate) use self::user::{MAX_USERNAME, is_username};
+pub use self::user::{UserError, UserState, Users};
+pub(crate) use self::visitor::Visitor;
