@@ -1,0 +1,391 @@
+//! The way of one request: who asks, what for, may it be; then recorded, signed, forwarded; then stripped.
+
+mod answer;
+mod body;
+mod request;
+mod scrub;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use countersign_client::{CallError, Endpoint, Next, Signing};
+use countersign_dpop::time::Clock;
+use countersign_forward::{BoxError, ForwardedFields, Forwarder, Handover};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
+use http_body::Body;
+use zeroize::Zeroizing;
+
+pub use self::body::{Content, DoorBody};
+use self::body::Source;
+use self::request::{Asked, read_body};
+use self::scrub::Needles;
+use crate::approval::{Approvals, Ask, NotApproved, Subject};
+use crate::binding::Binding;
+use crate::journal::{Entry, Event, Journal};
+use crate::lock::Lock;
+use crate::peer::{Peer, plain};
+use crate::policy::ApprovalMode;
+use crate::refusal::{Code, Refusal};
+
+/// The field in which a program says what a request is for. It goes no further.
+pub(crate) const REASON: HeaderName = HeaderName::from_static("countersign-reason");
+/// The longest path that is written down, in bytes.
+const MAX_PATH: usize = 512;
+
+/// What all bindings of an agent share.
+pub(crate) struct Shared {
+    pub(crate) journal: Journal,
+    pub(crate) approvals: Arc<Approvals>,
+    pub(crate) lock: Lock,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) notify: Vec<String>,
+    pub(crate) requests: AtomicU64,
+}
+
+/// The way to one binding. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) binding: Arc<Binding>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// How a program came to the door.
+pub(crate) struct Entrance<'a> {
+    /// Who it is, where the kernel says so.
+    pub(crate) peer: Option<&'a Peer>,
+    /// What follows the local address in the target.
+    pub(crate) rest: &'a str,
+    /// The local address, for redirects: what goes before what is below the resource.
+    pub(crate) base: &'a str,
+}
+
+impl Door {
+    /// Answers a request.
+    pub(crate) async fn answer<B>(&self, request: Request<B>, entrance: &Entrance<'_>) -> Response<DoorBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let id = self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        let (head, body) = request.into_parts();
+        match self.pass(id, head, body, entrance).await {
+            Ok(response) => response,
+            Err(refusal) => DoorBody::refusal(&refusal),
+        }
+    }
+
+    async fn pass<B>(
+        &self,
+        id: u64,
+        mut head: Parts,
+        body: B,
+        entrance: &Entrance<'_>,
+    ) -> Result<Response<DoorBody>, Refusal>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut asked = Asked::new(id, &head, entrance.peer);
+        let reason = reason(&mut head.headers);
+        let judged = self.judge(&mut asked, &head, body, entrance.rest, reason).await;
+        let (endpoint, source) = match judged {
+            Ok(judged) => judged,
+            Err(refusal) => {
+                self.write_refusal(&asked, &refusal);
+                return Err(refusal);
+            }
+        };
+        self.record(asked.entry(&self.binding, Event::Signed))?;
+        let streams = self.shared.lock.used(self.shared.clock.now());
+        let revoked = self.binding.revoked.clone();
+        let sent = tokio::select! {
+            biased;
+            () = streams.cancelled() => Err(locked()),
+            () = revoked.cancelled() => Err(ended()),
+            sent = self.exchange(&endpoint, head, source) => sent,
+        };
+        let status = sent.as_ref().map_or_else(|refusal| refusal.status, Response::status);
+        let mut entry = asked.entry(&self.binding, Event::Answered);
+        entry.status = Some(status.as_u16());
+        entry.code = sent.as_ref().err().map(|refusal| Cow::Borrowed(refusal.code.as_str()));
+        // It was signed and sent: that it was is recorded already.
+        let _ = self.shared.journal.write(entry);
+        sent.map(|response| answer::local(response, &self.binding.place, entrance.base))
+            .map(|response| response.map(|body| body.until(streams, revoked)))
+    }
+
+    /// Everything that is asked before anything is signed.
+    async fn judge<B>(
+        &self,
+        asked: &mut Asked,
+        head: &Parts,
+        body: B,
+        rest: &str,
+        reason: Option<String>,
+    ) -> Result<(Endpoint, Source<B>), Refusal>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (binding, policy) = (&self.binding, &self.binding.policy);
+        request::refuse_discovery(rest)?;
+        let endpoint = binding.place.resolve(rest).map_err(|fault| Refusal::policy(fault.to_string()))?;
+        asked.path = Some(short(endpoint.path()));
+        self.open()?;
+        policy.judge_target(&head.method, endpoint.path(), binding.place.base())?;
+        if !binding.rate.take(policy.per_minute, self.shared.clock.now()) {
+            let detail = "more requests in a minute than the policy of this binding allows";
+            return Err(Refusal::new(Code::A02, StatusCode::TOO_MANY_REQUESTS, detail, "wait a minute"));
+        }
+        let source = if policy.reads_messages() {
+            let (messages, digest, source) = read_body(policy, &head.headers, body).await?;
+            if let Some(messages) = &messages {
+                asked.message(messages);
+                policy.judge_messages(messages, &head.headers)?;
+            } else {
+                asked.arguments = digest;
+            }
+            asked.messages = messages;
+            source
+        } else {
+            Source::stream(body)
+        };
+        self.approve(asked, head, &endpoint, reason).await?;
+        // It may have taken a while.
+        self.open()?;
+        Ok((endpoint, source))
+    }
+
+    /// Whether this binding signs at all.
+    fn open(&self) -> Result<(), Refusal> {
+        let now = self.shared.clock.now();
+        let (is_locked, just_now) = self.shared.lock.is_locked(now);
+        if just_now {
+            self.shared.approvals.forget();
+            let _ = self.shared.journal.write(Entry::new(Event::Locked).saying("nobody asked for anything for a while"));
+        }
+        if is_locked {
+            return Err(locked());
+        }
+        if self.binding.revoked.is_cancelled() || self.binding.ends_at.is_some_and(|end| now >= end) {
+            return Err(ended());
+        }
+        Ok(())
+    }
+
+    async fn approve(
+        &self,
+        asked: &mut Asked,
+        head: &Parts,
+        endpoint: &Endpoint,
+        reason: Option<String>,
+    ) -> Result<(), Refusal> {
+        let binding = self.binding.name.to_string();
+        let tool = || asked.tools().unwrap_or_else(|| format!("{} {}", head.method, short(endpoint.path())));
+        let subject = match self.binding.policy.approval {
+            ApprovalMode::Never => return Ok(()),
+            ApprovalMode::FirstUse => Subject::Binding { binding },
+            // What calls no tool is no use of one: lists, pings, the beginning.
+            ApprovalMode::PerTool if asked.messages.is_some() && asked.tools().is_none() => return Ok(()),
+            ApprovalMode::PerTool => Subject::Tool { tool: tool(), binding },
+            ApprovalMode::PerWrite if !self.binding.policy.writes(&head.method, asked.messages.as_ref()) => {
+                return Ok(());
+            }
+            ApprovalMode::PerCall | ApprovalMode::PerWrite => Subject::Call { tool: tool(), binding },
+        };
+        if let Some(approved) = self.shared.approvals.covering(&subject) {
+            asked.approval = Some(approved.id);
+            return Ok(());
+        }
+        let ask = self.ask(asked, head, endpoint, reason, subject);
+        let (ask, answer) = self.shared.approvals.put(ask).map_err(|fault| not_approved(&fault))?;
+        asked.approval = Some(ask.id);
+        self.record(asked.entry(&self.binding, Event::Asked))?;
+        notify(&self.shared.notify, &ask);
+        match answer.await {
+            Ok(_) => Ok(()),
+            Err(fault) => {
+                if fault == NotApproved::Lapsed {
+                    let _ = self.shared.journal.write(asked.entry(&self.binding, Event::Lapsed));
+                }
+                Err(not_approved(&fault))
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        asked: &Asked,
+        head: &Parts,
+        endpoint: &Endpoint,
+        reason: Option<String>,
+        subject: Subject,
+    ) -> Ask {
+        let message = asked.messages.as_ref().and_then(|messages| messages.first());
+        Ask {
+            id: 0,
+            binding: self.binding.name.to_string(),
+            process: asked.peer.as_ref().map(|peer| peer.chain.clone()).unwrap_or_default(),
+            verified: asked.peer.as_ref().is_some_and(|peer| peer.verified),
+            tool: asked.tools(),
+            mcp: message.and_then(|message| message.method.as_deref()).map(plain),
+            resource: self.binding.resource(),
+            method: head.method.to_string(),
+            path: short(endpoint.path()),
+            scope: self.binding.scope.clone(),
+            reason: reason.or_else(|| self.binding.reason.clone()),
+            arguments: asked.arguments.clone(),
+            subject,
+            asked_at: 0,
+            lapses_at: 0,
+        }
+    }
+
+    /// Writes what must be written before it may happen.
+    fn record(&self, entry: Entry<'_>) -> Result<(), Refusal> {
+        self.shared.journal.write(entry).map_err(|fault| {
+            tracing::error!(%fault, "nothing is signed while the journal cannot be written");
+            let detail = "the journal cannot be written, and nothing is signed that is not recorded";
+            Refusal::new(Code::A07, StatusCode::SERVICE_UNAVAILABLE, detail, "make room on the disk of the journal")
+        })
+    }
+
+    fn write_refusal(&self, asked: &Asked, refusal: &Refusal) {
+        let mut entry = asked.entry(&self.binding, Event::Refused).saying(refusal.detail.as_str());
+        entry.code = Some(Cow::Borrowed(refusal.code.as_str()));
+        entry.status = Some(refusal.status.as_u16());
+        // Nothing is signed here, so nothing depends on it.
+        let _ = self.shared.journal.write(entry);
+    }
+
+    async fn exchange<B>(
+        &self,
+        endpoint: &Endpoint,
+        head: Parts,
+        source: Source<B>,
+    ) -> Result<Response<DoorBody>, Refusal>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut signing = self.binding.client.signing(&head.method, endpoint.as_str()).map_err(|f| no_answer(&f))?;
+        let target: Uri = endpoint.path_and_query().parse().map_err(|_| unusual_target())?;
+        let headers = request::clean(head.headers, &self.binding.policy);
+        loop {
+            let mut set = HeaderMap::new();
+            signing.attach(&mut set).await.map_err(|fault| no_answer(&fault))?;
+            let needles = Needles::new(&secrets(&set));
+            let mut request = Request::new(source.attempt());
+            request.method_mut().clone_from(&head.method);
+            request.uri_mut().clone_from(&target);
+            request.headers_mut().clone_from(&headers);
+            let handover = Handover { set, ..Handover::default() };
+            let response = self.binding.forwarder.forward(request, handover).await;
+            let response = response.map_err(|fault| answer::no_answer(&fault))?;
+            let learned = self.learn(&mut signing, &response, source.is_repeatable()).await?;
+            if learned == Next::Done {
+                return answer::clean(response, needles, &self.binding.policy);
+            }
+        }
+    }
+
+    async fn learn<B>(
+        &self,
+        signing: &mut Signing,
+        response: &Response<B>,
+        repeatable: bool,
+    ) -> Result<Next, Refusal> {
+        let learned = signing.learn(response.status(), response.headers(), repeatable).await;
+        match learned.map_err(|fault| no_answer(&fault))? {
+            Next::Again => Ok(Next::Again),
+            // Redirects are the program's to follow: the client is told to follow none.
+            Next::Done | Next::Follow { .. } => Ok(Next::Done),
+        }
+    }
+}
+
+/// The token and the proof, as they are about to be sent.
+fn secrets(set: &HeaderMap) -> Vec<Zeroizing<String>> {
+    let sent = set.values().filter_map(|value| value.to_str().ok());
+    // Without the scheme: the token may be repeated alone.
+    sent.filter_map(|value| value.rsplit(' ').next()).map(|secret| Zeroizing::new(secret.to_owned())).collect()
+}
+
+/// A forwarder as the agent uses it: the program's own claims about where it comes from go no further.
+pub(crate) fn forwarder(forwarder: Forwarder) -> Forwarder {
+    forwarder.with_forwarded_fields(ForwardedFields::Remove)
+}
+
+fn reason(headers: &mut HeaderMap) -> Option<String> {
+    let reason = headers.remove(REASON)?;
+    Some(plain(reason.to_str().ok()?.trim())).filter(|reason| !reason.is_empty())
+}
+
+fn short(path: &str) -> String {
+    let mut path = path.to_owned();
+    if path.len() > MAX_PATH {
+        path.truncate(MAX_PATH);
+        path.push('…');
+    }
+    path
+}
+
+fn locked() -> Refusal {
+    Refusal::new(Code::A06, StatusCode::LOCKED, "the agent is locked", "countersign agent unlock")
+}
+
+fn ended() -> Refusal {
+    let detail = "this binding has ended";
+    Refusal::new(Code::A06, StatusCode::GONE, detail, "start it again; its lifetime is over, or it was revoked")
+}
+
+fn not_approved(fault: &NotApproved) -> Refusal {
+    let status = match fault {
+        NotApproved::Denied | NotApproved::Lapsed => StatusCode::FORBIDDEN,
+        NotApproved::TooMany => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let hint = "countersign agent approve shows what waits, and a person decides there";
+    Refusal::new(Code::A03, status, fault.to_string(), hint)
+}
+
+fn unusual_target() -> Refusal {
+    Refusal::policy("the target makes no URL that may be called")
+}
+
+/// What stands in the way of an answer, for the program: the code, and nothing of what servers say.
+fn no_answer(fault: &CallError) -> Refusal {
+    tracing::warn!(%fault, "a request got no answer");
+    let (code, detail, hint) = match fault {
+        CallError::Token(_) => (Code::A05, "there is no token for this binding", "countersign login, or see the agent's log"),
+        CallError::TokenNotSendable => (Code::A05, "the token cannot be sent", "the issuer gives tokens that no field can hold"),
+        CallError::Proof(_) => (Code::A04, "the key cannot be used", "is the key's store locked, or the key deleted?"),
+        CallError::Clock(_) => (Code::A08, "the resource's clock is too far from this machine's", "set the clock"),
+        CallError::Nonce(_) => (Code::A08, "the resource asks for a nonce that cannot be met", "send the request once more"),
+        _ => (Code::A09, "no answer from the resource", "see the agent's log"),
+    };
+    let status = if code == Code::A05 || code == Code::A04 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
+    Refusal::new(code, status, detail, hint)
+}
+
+/// Runs the command that tells a person; how it ends is nobody's concern.
+fn notify(command: &[String], ask: &Ask) {
+    let [program, arguments @ ..] = command else { return };
+    let what = ask.tool.clone().unwrap_or_else(|| format!("{} {}", ask.method, ask.path));
+    let text = format!("{} asks for {what} at {} (countersign agent approve {})", ask.binding, ask.resource, ask.id);
+    let arguments = arguments.iter().map(|argument| argument.replace("{text}", &text));
+    let spawned = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    match spawned {
+        Ok(mut child) => {
+            tokio::spawn(async move { child.wait().await });
+        }
+        Err(fault) => tracing::warn!(%fault, "the notification command cannot be run"),
+    }
+}

@@ -1,0 +1,171 @@
+//! A program's request as far as the agent has to know it.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use countersign_dpop::headers::{DPOP, DPOP_NONCE};
+use countersign_forward::BoxError;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, COOKIE, PROXY_AUTHORIZATION};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use crate::binding::Binding;
+use crate::door::body::Source;
+use crate::journal::{Entry, Event};
+use crate::peer::{Peer, plain};
+use crate::policy::{Messages, Policy};
+use crate::refusal::{Code, Refusal};
+
+/// The longest body that is read before it is judged, in bytes.
+pub(crate) const MAX_READ: usize = 1_048_576;
+
+/// How long the next part of a body may take that is read before it is judged.
+const BODY_IDLE: Duration = Duration::from_secs(30);
+
+/// What is known of a request.
+pub(crate) struct Asked {
+    pub(crate) id: u64,
+    pub(crate) method: String,
+    pub(crate) path: Option<String>,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) messages: Option<Messages>,
+    pub(crate) arguments: Option<String>,
+    pub(crate) approval: Option<u64>,
+    mcp: Option<String>,
+    tools: Option<String>,
+}
+
+impl Asked {
+    pub(crate) fn new(id: u64, head: &Parts, peer: Option<&Peer>) -> Self {
+        Self {
+            id,
+            method: plain(head.method.as_str()),
+            path: None,
+            peer: peer.cloned(),
+            messages: None,
+            arguments: None,
+            approval: None,
+            mcp: None,
+            tools: None,
+        }
+    }
+
+    /// Notes what the messages of the body say.
+    pub(crate) fn message(&mut self, messages: &Messages) {
+        let first = messages.first();
+        self.mcp = first.and_then(|message| message.method.as_deref()).map(plain);
+        self.arguments = first.and_then(|message| message.arguments.clone());
+        let tools: Vec<&str> = messages.tools().collect();
+        self.tools = (!tools.is_empty()).then(|| plain(&tools.join(" ")));
+    }
+
+    /// The tools that are called, with blanks between them.
+    pub(crate) fn tools(&self) -> Option<String> {
+        self.tools.clone()
+    }
+
+    /// A line about it.
+    pub(crate) fn entry<'a>(&'a self, binding: &'a Binding, event: Event) -> Entry<'a> {
+        let mut entry = Entry::new(event).of(binding.name.as_str());
+        entry.request = Some(self.id);
+        if event == Event::Answered {
+            return entry;
+        }
+        entry.method = Some(Cow::Borrowed(&self.method));
+        entry.path = self.path.as_deref().map(Cow::Borrowed);
+        entry.mcp = self.mcp.as_deref().map(Cow::Borrowed);
+        entry.tool = self.tools.as_deref().map(Cow::Borrowed);
+        entry.arguments = self.arguments.as_deref().map(Cow::Borrowed);
+        entry.approval = self.approval;
+        if let Some(peer) = &self.peer {
+            entry.uid = Some(peer.uid);
+            entry.verified = Some(peer.verified);
+            // The ancestors are told where a person is asked.
+            let told = if event == Event::Asked { peer.chain.len() } else { 1 };
+            entry.process = peer.chain.iter().take(told).cloned().collect();
+        }
+        entry
+    }
+}
+
+/// Takes off what is the agent's to say, and what must not go through it.
+pub(crate) fn clean(mut headers: HeaderMap, policy: &Policy) -> HeaderMap {
+    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, DPOP, DPOP_NONCE] {
+        headers.remove(name);
+    }
+    // The answer is looked through for what the agent sent.
+    headers.remove(ACCEPT_ENCODING);
+    if !policy.cookies {
+        headers.remove(COOKIE);
+    }
+    headers
+}
+
+/// A client that looks for OAuth metadata here would go on to ask a person to log in: the agent does that.
+pub(crate) fn refuse_discovery(rest: &str) -> Result<(), Refusal> {
+    let path = rest.split('?').next().unwrap_or_default();
+    let is_discovery = path.split("/.well-known/").nth(1).is_some_and(|what| {
+        what.starts_with("oauth-protected-resource")
+            || what.starts_with("oauth-authorization-server")
+            || what.starts_with("openid-configuration")
+    });
+    if !is_discovery {
+        return Ok(());
+    }
+    let detail = "there is no OAuth to be done here: the agent does it";
+    Err(Refusal::new(Code::C01, StatusCode::NOT_FOUND, detail, "send the request without any credentials"))
+}
+
+/// Reads a body to judge it: what it says, or else its digest, and the body to send.
+pub(crate) async fn read_body<B>(
+    policy: &Policy,
+    headers: &HeaderMap,
+    body: B,
+) -> Result<(Option<Messages>, Option<String>, Source<B>), Refusal>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let bytes = collect(body).await?;
+    if bytes.is_empty() {
+        return Ok((None, None, Source::whole(bytes)));
+    }
+    let unreadable = |detail: String| {
+        Refusal::new(Code::C02, StatusCode::BAD_REQUEST, detail, "the policy of this binding reads MCP messages")
+    };
+    if headers.contains_key(CONTENT_ENCODING) && policy.wants_messages() {
+        return Err(unreadable("the body is encoded, and its messages cannot be read".to_owned()));
+    }
+    match Messages::parse(&bytes) {
+        Ok(messages) => Ok((Some(messages), None, Source::whole(bytes))),
+        Err(fault) if policy.wants_messages() => Err(unreadable(fault.to_string())),
+        Err(_) => {
+            let digest = crate::policy::digest_of(&bytes);
+            Ok((None, Some(digest), Source::whole(bytes)))
+        }
+    }
+}
+
+async fn collect<B>(mut body: B) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut whole = BytesMut::new();
+    loop {
+        let slow = |_| Refusal::new(Code::A02, StatusCode::REQUEST_TIMEOUT, "the body of the request does not come", "");
+        let Some(frame) = timeout(BODY_IDLE, body.frame()).await.map_err(slow)? else { break };
+        let broken = |_| Refusal::new(Code::A02, StatusCode::BAD_REQUEST, "the body of the request broke off", "");
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if whole.len().saturating_add(data.len()) > MAX_READ {
+            let detail = format!("the body is longer than the {MAX_READ} bytes that are read before they are judged");
+            return Err(Refusal::new(Code::A02, StatusCode::PAYLOAD_TOO_LARGE, detail, ""));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}

@@ -1,0 +1,192 @@
+//! Looking an answer through for what the agent sent: a server that repeats what it got would hand it to the program.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use countersign_forward::BoxError;
+use http_body::{Body, Frame, SizeHint};
+use memchr::memmem;
+use zeroize::Zeroizing;
+
+/// Shorter secrets are not looked for: they would be found by chance.
+const MIN_SECRET: usize = 16;
+/// What stands where a secret stood. One for one, so that the length stays what was said.
+const MASK: u8 = b'*';
+
+/// The secrets of one exchange.
+pub(crate) struct Needles(Vec<Zeroizing<String>>);
+
+impl Needles {
+    pub(crate) fn new(secrets: &[Zeroizing<String>]) -> Self {
+        Self(secrets.iter().filter(|secret| secret.len() >= MIN_SECRET).cloned().collect())
+    }
+
+    /// True when one of them is in `bytes`.
+    pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
+        self.0.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
+    }
+
+    fn mask(&self, bytes: &mut [u8]) {
+        for needle in &self.0 {
+            let found: Vec<usize> = memmem::find_iter(bytes, needle.as_bytes()).collect();
+            for at in found {
+                if let Some(place) = bytes.get_mut(at..at.saturating_add(needle.len())) {
+                    place.fill(MASK);
+                }
+            }
+        }
+    }
+
+    /// How many bytes at the end of `bytes` could be the beginning of a secret.
+    fn tail(&self, bytes: &[u8]) -> usize {
+        let longest = self.0.iter().map(|needle| begun(bytes, needle.as_bytes()));
+        longest.max().unwrap_or(0)
+    }
+}
+
+/// The length of the longest end of `bytes` that `needle` begins with, and does not end.
+fn begun(bytes: &[u8], needle: &[u8]) -> usize {
+    let most = bytes.len().min(needle.len().saturating_sub(1));
+    let ends = bytes.get(bytes.len().saturating_sub(most)..).unwrap_or_default();
+    let Some(first) = needle.first() else { return 0 };
+    memchr::memchr_iter(*first, ends)
+        .find(|at| ends.get(*at..).is_some_and(|end| needle.starts_with(end)))
+        .map_or(0, |at| ends.len().saturating_sub(at))
+}
+
+/// A body with the secrets masked. What could be the beginning of one is held back until more comes; everything else
+/// goes on at once.
+pub struct Scrub<B> {
+    inner: B,
+    needles: Needles,
+    held: BytesMut,
+    ended: bool,
+    /// A frame that has to come after what is held.
+    next: Option<Frame<Bytes>>,
+}
+
+impl<B> Scrub<B> {
+    pub(crate) fn new(inner: B, needles: Needles) -> Self {
+        Self { inner, needles, held: BytesMut::new(), ended: false, next: None }
+    }
+
+    fn take(&mut self, data: Bytes) -> Option<Bytes> {
+        if self.held.is_empty() && !self.needles.are_in(&data) && self.needles.tail(&data) == 0 {
+            return Some(data);
+        }
+        self.held.extend_from_slice(&data);
+        self.needles.mask(&mut self.held);
+        let ready = self.held.len().saturating_sub(self.needles.tail(&self.held));
+        (ready > 0).then(|| self.held.split_to(ready).freeze())
+    }
+}
+
+impl<B> Body for Scrub<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(frame) = this.next.take() {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            match Pin::new(&mut this.inner).poll_frame(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Err(fault))) => return Poll::Ready(Some(Err(fault.into()))),
+                Poll::Ready(None) => {
+                    this.ended = true;
+                    if !this.held.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(this.held.split().freeze()))));
+                    }
+                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        if let Some(data) = this.take(data) {
+                            return Poll::Ready(Some(Ok(Frame::data(data))));
+                        }
+                    }
+                    Err(frame) => {
+                        this.next = Some(trailers(frame, &this.needles));
+                        if !this.held.is_empty() {
+                            return Poll::Ready(Some(Ok(Frame::data(this.held.split().freeze()))));
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next.is_none() && self.held.is_empty() && (self.ended || self.inner.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+fn trailers(frame: Frame<Bytes>, needles: &Needles) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            super::answer::remove_secrets(&mut trailers, needles);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
+impl<B> fmt::Debug for Scrub<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scrub")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    const SECRET: &str = "canary-canary-canary-token";
+
+    async fn through(chunks: &[&str]) -> String {
+        let needles = Needles::new(&[Zeroizing::new(SECRET.to_owned())]);
+        let frames: Vec<_> = chunks
+            .iter()
+            .map(|chunk| Ok::<_, BoxError>(Frame::data(Bytes::copy_from_slice(chunk.as_bytes()))))
+            .collect();
+        let body = Scrub::new(StreamBody::new(futures_util::stream::iter(frames)), needles);
+        String::from_utf8(body.collect().await.expect("a body").to_bytes().to_vec()).expect("text")
+    }
+
+    #[tokio::test]
+    async fn masks_a_secret_however_it_is_split() {
+        let text = format!("before {SECRET} after {SECRET}");
+        let expected = text.replace(SECRET, &"*".repeat(SECRET.len()));
+        for at in 0..=text.len() {
+            let (one, two) = text.split_at(at);
+            assert_eq!(through(&[one, two]).await, expected, "split at {at}");
+        }
+        let singles: Vec<String> = text.chars().map(String::from).collect();
+        assert_eq!(through(&singles.iter().map(String::as_str).collect::<Vec<_>>()).await, expected);
+    }
+
+    #[tokio::test]
+    async fn leaves_everything_else_as_it_is() {
+        for text in ["", "canary-canary-cana", "canary-canary-canary-toke", "canary-canary-canary-canary-tok"] {
+            assert_eq!(through(&[text]).await, text);
+            assert_eq!(through(&[text, text]).await, format!("{text}{text}"));
+        }
+        assert_eq!(through(&[&format!("canary-{SECRET}")]).await, format!("canary-{}", "*".repeat(SECRET.len())));
+    }
+}
