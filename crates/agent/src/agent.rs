@@ -297,12 +297,11 @@ impl Agent {
         if !upstream.is_tls() {
             return Forwarder::new(upstream, limits);
         }
-        let tls = match self.0.tls.get() {
-            Some(tls) => tls.clone(),
-            None => {
-                let tls = client_tls()?;
-                self.0.tls.get_or_init(|| tls).clone()
-            }
+        let tls = if let Some(tls) = self.0.tls.get() {
+            tls.clone()
+        } else {
+            let tls = client_tls()?;
+            self.0.tls.get_or_init(|| tls).clone()
         };
         Ok(Forwarder::with_tls(upstream, tls, limits))
     }
@@ -313,11 +312,9 @@ impl Agent {
             return Err(AgentError::NameTwice(binding.name.clone()));
         }
         match bindings.values().map(|opened| &opened.binding).find(|other| other.jkt() == binding.jkt()) {
-            Some(other) => Err(AgentError::SharedKey {
-                one: other.name.clone(),
-                other: binding.name.clone(),
-                jkt: *binding.jkt(),
-            }),
+            Some(other) => {
+                Err(AgentError::SharedKey { one: other.name.clone(), other: binding.name.clone(), jkt: *binding.jkt() })
+            }
             None => Ok(()),
         }
     }

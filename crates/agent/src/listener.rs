@@ -34,10 +34,14 @@ use crate::refusal::{Code, Refusal};
 /// Connections of one binding at a time; more wait.
 const MAX_CONNECTIONS: usize = 128;
 /// The longest head of a request, in bytes, and the most fields in it.
-const MAX_HEAD: usize = 65_536;
+const MAX_HEAD: usize = 32_768;
+/// How much is read at a time, in bytes.
+const READ_AHEAD: usize = 65_536;
 const MAX_FIELDS: usize = 128;
 /// How long to wait when the system has no more sockets to give.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The part of a mode that is about everybody but the owner.
+const OTHERS: u32 = 0o077;
 /// The longest path that a socket's address holds, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -126,7 +130,8 @@ pub(crate) fn private_directory(directory: &Path) -> Result<(), ListenError> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
     }
     let facts = fs::metadata(directory).map_err(failed)?;
-    let private = facts.permissions().mode() & 0o077 == 0 && facts.uid() == getuid().as_raw();
+    let others = facts.permissions().mode() & OTHERS;
+    let private = others == 0 && facts.uid() == getuid().as_raw();
     if private { Ok(()) } else { Err(ListenError::OpenDirectory(directory.to_owned())) }
 }
 
@@ -236,7 +241,7 @@ impl Serving {
                 .timer(TokioTimer::new())
                 .header_read_timeout(idle)
                 .max_headers(MAX_FIELDS)
-                .max_buf_size(MAX_HEAD)
+                .max_buf_size(READ_AHEAD)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
             let mut connection = std::pin::pin!(connection);
@@ -276,6 +281,13 @@ async fn answer(door: &Door, way: &Way, request: Request<Incoming>) -> Response<
 /// What follows the local address in the target, if the request may come in at all.
 fn target(way: &Way, request: &Request<Incoming>) -> Result<String, Refusal> {
     let uri = request.uri();
+    // The library's own bound is on what it reads at a time.
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()));
+    let longest = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if fields.fold(longest, usize::saturating_add) > MAX_HEAD {
+        let (status, detail) = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too long");
+        return Err(Refusal::new(Code::A02, status, detail, ""));
+    }
     if request.method() == http::Method::CONNECT {
         let detail = "this is no proxy for other places";
         return Err(Refusal::new(Code::A02, StatusCode::METHOD_NOT_ALLOWED, detail, ""));

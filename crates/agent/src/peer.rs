@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::sys::socket::{getsockopt, sockopt};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
@@ -40,11 +41,10 @@ impl Peer {
     pub(crate) fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         let held = getsockopt(&stream.as_fd(), sockopt::PeerPidfd).ok();
-        let by_pidfd = held.as_ref().and_then(|pidfd| pid_of(pidfd.as_raw_fd()));
-        let pid = by_pidfd.or_else(|| credentials.pid());
-        let chain = pid.map(chain).unwrap_or_default();
-        // The process can only have ended, not have been replaced, while its pidfd names it.
-        let verified = by_pidfd.is_some() && held.is_some_and(|pidfd| pid_of(pidfd.as_raw_fd()) == by_pidfd);
+        let chain = credentials.pid().map(chain).unwrap_or_default();
+        // Number and pidfd are of the same process, that which connected. As long as it runs nobody else has its
+        // number, so what was read just now was read of it.
+        let verified = !chain.is_empty() && held.is_some_and(|pidfd| runs(&pidfd));
         Ok(Self { uid: credentials.uid(), chain, verified })
     }
 
@@ -54,11 +54,11 @@ impl Peer {
     }
 }
 
-/// The number of the process of a pidfd, if it still runs.
-fn pid_of(pidfd: i32) -> Option<i32> {
-    let facts = fs::read_to_string(format!("/proc/self/fdinfo/{pidfd}")).ok()?;
-    let pid = facts.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
-    (pid > 0).then_some(pid)
+/// A pidfd becomes readable when its process ends.
+fn runs(pidfd: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(pidfd, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut asked, Some(&at_once)).is_ok_and(|ready| ready == 0)
 }
 
 fn chain(pid: i32) -> Vec<ProcessInfo> {
@@ -114,6 +114,7 @@ mod tests {
         let process = peer.process().expect("a process");
         assert_eq!(process.pid, own);
         assert!(process.exe.contains("agent"), "{process:?}");
+        assert!(peer.verified, "a kernel from 6.5 on says which process it is: {peer:?}");
         assert!(peer.chain.len() > 1, "parents are known too: {peer:?}");
     }
 

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::input;
 
 /// What seals a key: a passphrase, or without one the device key of the directory.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Sealing {
     /// Ask for the passphrase that seals the key; without any, a device key beside it does
     #[arg(long)]
@@ -101,7 +101,7 @@ fn passphrase_of_environment() -> Option<SecretString> {
     Some(SecretString::from(secret))
 }
 
-fn passphrase_in(file: &Path) -> Result<SecretString, CommandError> {
+pub(crate) fn passphrase_in(file: &Path) -> Result<SecretString, CommandError> {
     let bytes = input::read_secret(file, "passphrase")?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| CommandError::configuration(format!("the passphrase in {} is not UTF-8", file.display())))?;

@@ -85,12 +85,20 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Until when it covers more than one request: `None` when it does not, `Some(None)` without an end.
-    pub(crate) fn until(self, lasts: bool, now: Timestamp) -> Option<Option<Timestamp>> {
+    /// How long it covers more than one request.
+    pub(crate) fn lasting(self, lasts: bool, now: Timestamp) -> Lasting {
         match self {
-            Self::Once => lasts.then_some(None),
-            Self::For(seconds) => Some(Some(now.plus(i64::from(seconds)))),
-            Self::Deny => None,
+            Self::Once if lasts => Lasting::ForGood,
+            Self::For(seconds) => Lasting::Until(now.plus(i64::from(seconds))),
+            Self::Once | Self::Deny => Lasting::NotAtAll,
         }
     }
+}
+
+/// How long an approval covers more than one request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lasting {
+    NotAtAll,
+    Until(Timestamp),
+    ForGood,
 }

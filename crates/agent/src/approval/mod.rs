@@ -11,6 +11,7 @@ use std::time::Duration;
 use countersign_dpop::time::{Clock, Timestamp};
 use tokio::sync::{oneshot, watch};
 
+use self::ask::Lasting;
 pub use self::ask::{Ask, Decision, Subject};
 
 /// The requests that wait, and what was approved for a while.
@@ -169,7 +170,12 @@ impl Approvals {
         }
         let Some(waiting) = state.waiting.remove(&id) else { return Err(DecisionError::Unknown) };
         let answer = if decision == Decision::Deny { Answer::No } else { Answer::Yes };
-        if let Some(until) = decision.until(waiting.ask.subject.lasts(), self.clock.now()) {
+        let until = match decision.lasting(waiting.ask.subject.lasts(), self.clock.now()) {
+            Lasting::NotAtAll => None,
+            Lasting::Until(until) => Some(Some(until)),
+            Lasting::ForGood => Some(None),
+        };
+        if let Some(until) = until {
             state.grant(Grant { id, subject: waiting.ask.subject.clone(), until });
             state.release(&waiting.ask.subject);
         }

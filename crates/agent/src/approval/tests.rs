@@ -33,7 +33,7 @@ fn tool() -> Subject {
 
 fn approvals() -> (Arc<Approvals>, FakeClock) {
     let clock = FakeClock::default();
-    (Arc::new(Approvals::new(Duration::from_secs(60), clock.shared())), clock)
+    (Arc::new(Approvals::new(Duration::from_mins(1), clock.shared())), clock)
 }
 
 #[tokio::test(start_paused = true)]

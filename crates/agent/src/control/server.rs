@@ -20,9 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::agent::Agent;
 use crate::approval::{Ask, Decision, DecisionError};
-use crate::control::{
-    BindingStatus, Decided, Failed, GrantStatus, Leak, Password, Revoke, Revoked, Status, Waiting,
-};
+use crate::control::{BindingStatus, Decided, Failed, GrantStatus, Leak, Password, Revoke, Revoked, Status, Waiting};
 use crate::journal::{Entry, Event};
 use crate::listener::Bound;
 use crate::lock::LockError;

@@ -1,7 +1,7 @@
 //! An answer on its way to a program: what belongs to the agent is taken off.
 
-use countersign_dpop::{Challenge, ErrorCode};
 use countersign_dpop::headers::{DPOP, DPOP_NONCE};
+use countersign_dpop::{Challenge, ErrorCode};
 use countersign_forward::{AnswerBody, ForwardError};
 use http::header::{AUTHORIZATION, LOCATION, PROXY_AUTHENTICATE, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -52,11 +52,8 @@ pub(super) fn clean(
 
 /// Takes off every field that holds a secret.
 pub(super) fn remove_secrets(headers: &mut HeaderMap, needles: &Needles) {
-    let telling: Vec<HeaderName> = headers
-        .iter()
-        .filter(|(_, value)| needles.are_in(value.as_bytes()))
-        .map(|(name, _)| name.clone())
-        .collect();
+    let telling: Vec<HeaderName> =
+        headers.iter().filter(|(_, value)| needles.are_in(value.as_bytes())).map(|(name, _)| name.clone()).collect();
     for name in telling {
         headers.remove(name);
     }

@@ -192,7 +192,9 @@ impl Body for DoorBody {
             }
         }
         match &mut self.content {
-            Content::Own(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|b| Ok(Frame::data(b)))),
+            Content::Own(bytes) => {
+                Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|b| Ok(Frame::data(b))))
+            }
             Content::Resource(body) => Pin::new(body).poll_frame(context),
         }
     }

@@ -3,7 +3,7 @@
 mod answer;
 mod body;
 mod request;
-mod scrub;
+pub(crate) mod scrub;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use zeroize::Zeroizing;
 
-pub use self::body::{Content, DoorBody};
 use self::body::Source;
+pub use self::body::{Content, DoorBody};
 use self::request::{Asked, read_body};
 use self::scrub::Needles;
 use crate::approval::{Approvals, Ask, NotApproved, Subject};
@@ -165,7 +165,8 @@ impl Door {
         let (is_locked, just_now) = self.shared.lock.is_locked(now);
         if just_now {
             self.shared.approvals.forget();
-            let _ = self.shared.journal.write(Entry::new(Event::Locked).saying("nobody asked for anything for a while"));
+            let _ =
+                self.shared.journal.write(Entry::new(Event::Locked).saying("nobody asked for anything for a while"));
         }
         if is_locked {
             return Err(locked());
@@ -201,7 +202,7 @@ impl Door {
             return Ok(());
         }
         let ask = self.ask(asked, head, endpoint, reason, subject);
-        let (ask, answer) = self.shared.approvals.put(ask).map_err(|fault| not_approved(&fault))?;
+        let (ask, answer) = self.shared.approvals.put(ask).map_err(not_approved)?;
         asked.approval = Some(ask.id);
         self.record(asked.entry(&self.binding, Event::Asked))?;
         notify(&self.shared.notify, &ask);
@@ -211,19 +212,12 @@ impl Door {
                 if fault == NotApproved::Lapsed {
                     let _ = self.shared.journal.write(asked.entry(&self.binding, Event::Lapsed));
                 }
-                Err(not_approved(&fault))
+                Err(not_approved(fault))
             }
         }
     }
 
-    fn ask(
-        &self,
-        asked: &Asked,
-        head: &Parts,
-        endpoint: &Endpoint,
-        reason: Option<String>,
-        subject: Subject,
-    ) -> Ask {
+    fn ask(&self, asked: &Asked, head: &Parts, endpoint: &Endpoint, reason: Option<String>, subject: Subject) -> Ask {
         let message = asked.messages.as_ref().and_then(|messages| messages.first());
         Ask {
             id: 0,
@@ -292,12 +286,7 @@ impl Door {
         }
     }
 
-    async fn learn<B>(
-        &self,
-        signing: &mut Signing,
-        response: &Response<B>,
-        repeatable: bool,
-    ) -> Result<Next, Refusal> {
+    async fn learn<B>(&self, signing: &mut Signing, response: &Response<B>, repeatable: bool) -> Result<Next, Refusal> {
         let learned = signing.learn(response.status(), response.headers(), repeatable).await;
         match learned.map_err(|fault| no_answer(&fault))? {
             Next::Again => Ok(Next::Again),
@@ -342,7 +331,7 @@ fn ended() -> Refusal {
     Refusal::new(Code::A06, StatusCode::GONE, detail, "start it again; its lifetime is over, or it was revoked")
 }
 
-fn not_approved(fault: &NotApproved) -> Refusal {
+fn not_approved(fault: NotApproved) -> Refusal {
     let status = match fault {
         NotApproved::Denied | NotApproved::Lapsed => StatusCode::FORBIDDEN,
         NotApproved::TooMany => StatusCode::TOO_MANY_REQUESTS,
@@ -359,14 +348,21 @@ fn unusual_target() -> Refusal {
 fn no_answer(fault: &CallError) -> Refusal {
     tracing::warn!(%fault, "a request got no answer");
     let (code, detail, hint) = match fault {
-        CallError::Token(_) => (Code::A05, "there is no token for this binding", "countersign login, or see the agent's log"),
-        CallError::TokenNotSendable => (Code::A05, "the token cannot be sent", "the issuer gives tokens that no field can hold"),
+        CallError::Token(_) => {
+            (Code::A05, "there is no token for this binding", "countersign login, or see the agent's log")
+        }
+        CallError::TokenNotSendable => {
+            (Code::A05, "the token cannot be sent", "the issuer gives tokens that no field can hold")
+        }
         CallError::Proof(_) => (Code::A04, "the key cannot be used", "is the key's store locked, or the key deleted?"),
         CallError::Clock(_) => (Code::A08, "the resource's clock is too far from this machine's", "set the clock"),
-        CallError::Nonce(_) => (Code::A08, "the resource asks for a nonce that cannot be met", "send the request once more"),
+        CallError::Nonce(_) => {
+            (Code::A08, "the resource asks for a nonce that cannot be met", "send the request once more")
+        }
         _ => (Code::A09, "no answer from the resource", "see the agent's log"),
     };
-    let status = if code == Code::A05 || code == Code::A04 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
+    let status =
+        if code == Code::A05 || code == Code::A04 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
     Refusal::new(code, status, detail, hint)
 }
 

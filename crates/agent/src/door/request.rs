@@ -157,7 +157,8 @@ where
 {
     let mut whole = BytesMut::new();
     loop {
-        let slow = |_| Refusal::new(Code::A02, StatusCode::REQUEST_TIMEOUT, "the body of the request does not come", "");
+        let slow =
+            |_| Refusal::new(Code::A02, StatusCode::REQUEST_TIMEOUT, "the body of the request does not come", "");
         let Some(frame) = timeout(BODY_IDLE, body.frame()).await.map_err(slow)? else { break };
         let broken = |_| Refusal::new(Code::A02, StatusCode::BAD_REQUEST, "the body of the request broke off", "");
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };

@@ -28,19 +28,23 @@ impl Needles {
         self.0.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
     }
 
-    fn mask(&self, bytes: &mut [u8]) {
+    /// Masks what is found, and says how often.
+    pub(crate) fn mask(&self, bytes: &mut [u8]) -> usize {
+        let mut times = 0_usize;
         for needle in &self.0 {
             let found: Vec<usize> = memmem::find_iter(bytes, needle.as_bytes()).collect();
             for at in found {
                 if let Some(place) = bytes.get_mut(at..at.saturating_add(needle.len())) {
                     place.fill(MASK);
+                    times = times.saturating_add(1);
                 }
             }
         }
+        times
     }
 
     /// How many bytes at the end of `bytes` could be the beginning of a secret.
-    fn tail(&self, bytes: &[u8]) -> usize {
+    pub(crate) fn tail(&self, bytes: &[u8]) -> usize {
         let longest = self.0.iter().map(|needle| begun(bytes, needle.as_bytes()));
         longest.max().unwrap_or(0)
     }

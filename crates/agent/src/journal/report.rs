@@ -182,7 +182,10 @@ mod tests {
         let first = &report.rows[0];
         assert_eq!((first.day.as_str(), first.tool.as_str(), first.signed, first.failed), ("2025-01-01", "read", 1, 1));
         let kinds: Vec<_> = report.unusual.iter().map(|unusual| (unusual.kind, unusual.what.as_str())).collect();
-        assert_eq!(kinds, [("new_tool", "write"), ("refused", " drop: "), ("burst", "120 requests and more in one minute")]);
+        assert_eq!(
+            kinds,
+            [("new_tool", "write"), ("refused", " drop: "), ("burst", "120 requests and more in one minute")]
+        );
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use http::{HeaderMap, Method};
 
+pub use self::mcp::MessageError;
 pub(crate) use self::mcp::digest_of;
 pub use self::mcp::{Message, Messages};
-pub use self::mcp::MessageError;
 pub(crate) use self::rate::RateLimit;
 use crate::refusal::{Code, Refusal};
 
@@ -92,7 +92,8 @@ impl Policy {
     /// # Errors
     /// The refusal, naming the rule.
     pub fn judge_target(&self, method: &Method, path: &str, base: &str) -> Result<(), Refusal> {
-        if matches!(*method, Method::CONNECT | Method::TRACE) || !(self.methods.is_empty() || self.methods.contains(method))
+        if matches!(*method, Method::CONNECT | Method::TRACE)
+            || !(self.methods.is_empty() || self.methods.contains(method))
         {
             return Err(Refusal::policy(format!("the method {method} is not among those of this binding")));
         }
@@ -163,7 +164,13 @@ fn is_reading(method: &str) -> bool {
         || method.starts_with("subscriptions/")
         || matches!(
             method,
-            "initialize" | "ping" | "resources/read" | "resources/templates/list" | "prompts/get" | "completion/complete" | "logging/setLevel"
+            "initialize"
+                | "ping"
+                | "resources/read"
+                | "resources/templates/list"
+                | "prompts/get"
+                | "completion/complete"
+                | "logging/setLevel"
         )
 }
 
@@ -203,10 +210,13 @@ mod tests {
     #[test]
     fn allows_the_methods_and_paths_named_and_no_others() {
         let policy = policy(&["GET", "POST"], &["/v1/orders", "/v1/tea/"]);
-        for (method, path) in [("GET", "/v1/orders"), ("POST", "/v1/orders/7"), ("GET", "/v1/tea/x"), ("GET", "/v1/tea")] {
+        for (method, path) in
+            [("GET", "/v1/orders"), ("POST", "/v1/orders/7"), ("GET", "/v1/tea/x"), ("GET", "/v1/tea")]
+        {
             assert_eq!(code(&policy, method, path), None, "{method} {path}");
         }
-        for (method, path) in [("get", "/v1/orders"), ("DELETE", "/v1/orders"), ("GET", "/v1"), ("GET", "/v1/ordersx")] {
+        for (method, path) in [("get", "/v1/orders"), ("DELETE", "/v1/orders"), ("GET", "/v1"), ("GET", "/v1/ordersx")]
+        {
             assert_eq!(code(&policy, method, path), Some(Code::A02), "{method} {path}");
         }
     }

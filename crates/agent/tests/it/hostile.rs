@@ -36,12 +36,7 @@ const REFUSED: [(&str, &str, u16, &str); 21] = [
         404,
         "C01",
     ),
-    (
-        "metadata below a path",
-        "GET /v1/.well-known/openid-configuration HTTP/1.1\r\nHost: localhost\r\n",
-        404,
-        "C01",
-    ),
+    ("metadata below a path", "GET /v1/.well-known/openid-configuration HTTP/1.1\r\nHost: localhost\r\n", 404, "C01"),
     (
         "metadata of an authorization server",
         "GET /.well-known/oauth-authorization-server/v1 HTTP/1.1\r\nHost: localhost\r\n",
@@ -139,7 +134,7 @@ async fn messages_are_judged_by_their_body_and_not_by_a_field() {
     ];
     for (fields, body, status, code) in refused {
         let said = unix(&socket, &post("/", fields, &body)).await;
-        assert_eq!((said.status, said.code().as_str()), (status, code), "{fields}{:.80}", body);
+        assert_eq!((said.status, said.code().as_str()), (status, code), "{fields}{body:.80}");
     }
     assert_eq!(world.count(Event::Signed), 0);
     let said = unix(&socket, &post("/", "Mcp-Name: read_ledger\r\n", &read)).await;
@@ -156,11 +151,12 @@ async fn thousands_of_connections_and_half_requests_do_not_stop_another_binding(
     let (_running, socket) = world.socket(&agent, "", Policy::default()).await;
     let other = agent.open(world.settings("other", &world.gateway, Policy::default())).await.expect("a binding");
     let mut held = Vec::new();
-    for number in 0..1_000 {
+    for number in 0..1_000_usize {
         let connecting = tokio::time::timeout(Duration::from_millis(50), UnixStream::connect(&socket)).await;
         // What the queue of the socket does not take any more, it does not take.
         let Ok(Ok(mut stream)) = connecting else { break };
-        let half = ["GET /x HT", "GET /x HTTP/1.1\r\nHost: localhost\r\n", "", "POST /x HTTP/1.1\r\nContent-Length: 9\r\n"];
+        let half =
+            ["GET /x HT", "GET /x HTTP/1.1\r\nHost: localhost\r\n", "", "POST /x HTTP/1.1\r\nContent-Length: 9\r\n"];
         let _ = stream.write_all(half[number % half.len()].as_bytes()).await;
         held.push(stream);
     }

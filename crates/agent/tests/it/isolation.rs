@@ -37,11 +37,11 @@ async fn logs_journal_answers_and_debug_texts_hold_no_secret() {
     let shown = format!("{settings:?}");
     let running = agent.open(settings).await.expect("a binding");
     let socket = running.socket.clone().expect("a socket");
-    let mut answers = String::new();
+    let mut answers = Vec::new();
     for _ in 0..3 {
-        let said = unix(&socket, &get("/x", "")).await;
-        answers.push_str(&format!("{said:?}"));
+        answers.push(unix(&socket, &get("/x", "")).await);
     }
+    let answers = format!("{answers:?}");
     let token = client.token().await.expect("a token").expose_secret().to_owned();
     let mut secrets = vec![token, CLIENT_SECRET.to_owned(), "canary-nonce-0123456789abcdef".to_owned()];
     for seen in world.seen.lock().expect("not poisoned").iter() {

@@ -15,7 +15,7 @@ use countersign_agent::{Agent, AgentSettings, BindingSettings, Listen, Policy, R
 use countersign_authserver::config::{AuthSetting, ClientConfig as Registered, ResourceConfig};
 use countersign_authserver::{AuthServer, AuthServerConfig};
 use countersign_client::config::{Authentication, ClientSecret, KeyPlaces};
-use countersign_client::keys::{KeyName, KeyStore, MemoryKeyStore};
+use countersign_client::keys::{KeyName, KeyPlace, KeyStore, MemoryKeyStore};
 use countersign_client::{Client, ClientConfig};
 use countersign_dpop::jose::Algorithm;
 use countersign_dpop::time::SystemClock;
@@ -80,7 +80,7 @@ impl World {
     }
 
     pub(crate) fn client_with(&self, resource: &str, keys: &MemoryKeyStore) -> Client {
-        let places = KeyPlaces { directory: PathBuf::new(), dpop: KeyName::parse("dpop").expect("a name") };
+        let places = KeyPlaces { store: KeyPlace::Memory, dpop: KeyName::parse("dpop").expect("a name") };
         let secret = ClientSecret::Inline(CLIENT_SECRET.to_owned().into());
         let authentication = Authentication::ClientSecretBasic { secret };
         let config = ClientConfig::new(&self.issuer, "agent", authentication, places)
@@ -156,8 +156,7 @@ async fn authserver(place: TcpListener, issuer: &str, resources: &[&str], direct
         ..Registered::new("agent", AuthSetting::ClientSecretBasic)
     });
     for resource in resources {
-        let scopes = vec!["read".to_owned(), "write".to_owned()];
-        config.resources.push(ResourceConfig { identifier: (*resource).to_owned(), scopes });
+        config.resources.push(ResourceConfig::new(*resource, ["read", "write"]));
     }
     let settings = config.resolve(directory.path()).expect("an authorization server's settings");
     let server = AuthServer::open(settings, Arc::new(SystemClock)).await.expect("an authorization server");

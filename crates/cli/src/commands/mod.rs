@@ -1,5 +1,6 @@
 //! One file or folder per command.
 
+mod agent;
 mod authserver;
 mod bench;
 mod call;
@@ -7,6 +8,8 @@ pub(crate) mod demo;
 mod diagnose;
 pub(crate) mod gateway;
 mod key;
+mod mcp;
+mod run;
 mod up;
 
 use std::process::ExitCode;
@@ -18,6 +21,8 @@ use crate::error::CommandError;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Signs for programs of this machine that get an address, and never a token, a proof or a key
+    Agent(Box<agent::AgentCommand>),
     /// Issues access tokens that are bound to the client's key
     #[command(name = "authserver")]
     AuthServer(authserver::AuthServerCommand),
@@ -33,6 +38,10 @@ pub(crate) enum Command {
     Gateway(Box<gateway::GatewayCommand>),
     /// Makes, keeps and shows keys; a private key is never printed
     Key(key::KeyCommand),
+    /// Speaks MCP over standard input and output with a server that wants bound tokens
+    Mcp(Box<mcp::McpCommand>),
+    /// Runs a program that reaches an API by a local address, and keeps every secret from it
+    Run(Box<run::RunCommand>),
     /// Runs an authorization server and a gateway for development, and makes a client for them
     Up(up::UpCommand),
 }
@@ -41,6 +50,7 @@ impl Command {
     /// Runs the command to its end.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         match self {
+            Self::Agent(command) => command.run().await,
             Self::AuthServer(command) => command.run().await,
             Self::Bench(command) => command.run(),
             Self::Call(command) => command.run().await,
@@ -48,6 +58,8 @@ impl Command {
             Self::Diagnose(command) => command.run(),
             Self::Gateway(command) => command.run().await,
             Self::Key(command) => command.run(),
+            Self::Mcp(command) => command.run().await,
+            Self::Run(command) => command.run().await,
             Self::Up(command) => command.run().await,
         }
     }

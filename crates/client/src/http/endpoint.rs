@@ -39,6 +39,11 @@ impl Endpoint {
         self.0.origin().ascii_serialization()
     }
 
+    /// The path and, if there is one, the query, as they are sent and signed.
+    pub fn path_and_query(&self) -> &str {
+        self.0.as_str().get(self.origin().len()..).unwrap_or("/")
+    }
+
     /// True when the host is `localhost`, in `127.0.0.0/8`, or `[::1]`.
     pub fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
@@ -85,11 +90,13 @@ impl Endpoint {
         self.0.scheme() == "https"
     }
 
-    pub(crate) fn path(&self) -> &str {
+    /// The path.
+    pub fn path(&self) -> &str {
         self.0.path()
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// The whole, as it is sent and signed. The query may hold secrets.
+    pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
