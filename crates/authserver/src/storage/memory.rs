@@ -18,10 +18,11 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// A memory that begins now and knows nothing of what was before.
-    pub(super) fn begin(id: EpochId, window: Window, now: Timestamp) -> Self {
+    /// A memory that begins now and knows nothing of what was before, when the clocks of those who accepted it may have
+    /// been `apart` seconds ahead.
+    pub(super) fn begin(id: EpochId, window: Window, apart: i64, now: Timestamp) -> Self {
         Self {
-            epoch: Epoch { id, floor: now.plus(window.max_ahead()) },
+            epoch: Epoch { id, floor: now.plus(window.max_ahead()).plus(apart) },
             highest_seen: now,
             assertions_forgotten: Timestamp::MIN,
             max_age: window.max_age(),
@@ -62,20 +63,20 @@ mod tests {
 
     #[test]
     fn begins_with_a_floor_that_covers_what_could_have_been_accepted_before() {
-        let memory = Memory::begin(OLD, Window::RFC, at(1_000));
+        let memory = Memory::begin(OLD, Window::RFC, 0, at(1_000));
         assert_eq!(memory.epoch, Epoch { id: OLD, floor: at(1_010) });
     }
 
     #[test]
     fn takes_a_small_step_back_for_standing_still() {
-        let memory = Memory::begin(OLD, Window::RFC, at(1_000));
+        let memory = Memory::begin(OLD, Window::RFC, 0, at(1_000));
         assert!(!memory.is_incomplete(Window::RFC, 1, at(999)));
         assert!(memory.is_incomplete(Window::RFC, 1, at(998)));
     }
 
     #[test]
     fn is_incomplete_when_the_window_widens_and_not_when_it_narrows() {
-        let memory = Memory::begin(OLD, Window::RFC, at(1_000));
+        let memory = Memory::begin(OLD, Window::RFC, 0, at(1_000));
         assert!(memory.is_incomplete(Window::MCP, 1, at(1_000)));
         assert!(!memory.is_incomplete(Window::STRICT, 1, at(1_000)));
         let widened = memory.in_new_epoch(NEW, Window::MCP, at(1_000));
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn never_lowers_the_floor_however_often_the_clock_goes_back() {
-        let memory = Memory { highest_seen: at(9_000), ..Memory::begin(OLD, Window::RFC, at(1_000)) };
+        let memory = Memory { highest_seen: at(9_000), ..Memory::begin(OLD, Window::RFC, 0, at(1_000)) };
         let back = memory.in_new_epoch(NEW, Window::RFC, at(1_000));
         assert_eq!((back.epoch.floor, back.highest_seen), (at(9_010), at(1_000)));
         let again = back.in_new_epoch(OLD, Window::RFC, at(990));

@@ -51,6 +51,15 @@ impl SqlStorage {
         begun.map_err(|fault| StorageOpenError::Database { path, fault })
     }
 
+    /// Copies the SQLite database in `directory`, which may be in use, to the new file `copy`. Whoever opens the copy
+    /// begins a new epoch: what was accepted since is not in it.
+    ///
+    /// # Errors
+    /// See [`StorageOpenError`]; an existing file is left as it is.
+    pub async fn backup_sqlite(directory: &Path, copy: &Path) -> Result<(), StorageOpenError> {
+        open_sqlite::backup(&directory.join(Self::FILE), copy).await
+    }
+
     /// Makes an SQLite database that ends with this process, for tests.
     ///
     /// # Errors
@@ -75,9 +84,9 @@ impl SqlStorage {
         begun.map_err(|fault| StorageOpenError::Postgres { address: address.to_string(), fault })
     }
 
-    async fn begin(pool: Pool, window: Window, step_back: i64, now: Timestamp) -> Result<Self, StorageError> {
+    async fn begin(pool: Pool, window: Window, clocks: Clocks, now: Timestamp) -> Result<Self, StorageError> {
         let unknown = Epoch { id: EpochId::default(), floor: Timestamp::MAX };
-        let database = Arc::new(Database { pool, window, step_back, epoch: RwLock::new(unknown) });
+        let database = Arc::new(Database { pool, window, clocks, epoch: RwLock::new(unknown) });
         database.begin_memory(now).await?;
         Ok(Self { writer: Writer::spawn(database.clone()), database })
     }
@@ -138,10 +147,18 @@ impl Storage for SqlStorage {
 
 /// How long one operation may take, waiting for its turn included.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
-/// A clock that goes back by no more than this is taken to stand still, in seconds: where one process writes.
-const ONE_CLOCK: i64 = 1;
-/// The same where several do, each by its own clock.
-const SEVERAL_CLOCKS: i64 = 30;
+
+/// What is expected of the clocks of those who write, in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    /// A clock that goes back by no more than this is taken to stand still.
+    step_back: i64,
+    /// By how much two of them may differ.
+    apart: i64,
+}
+
+const ONE_CLOCK: Clocks = Clocks { step_back: 1, apart: 0 };
+const SEVERAL_CLOCKS: Clocks = Clocks { step_back: 30, apart: 30 };
 
 /// Reads, again if the connection turns out to be lost: a database that was started again has closed them all.
 fn in_time<'a, T, F, R>(read: F) -> Stored<'a, T>
@@ -178,8 +195,7 @@ impl From<sqlx::Error> for StorageError {
 struct Database {
     pool: Pool,
     window: Window,
-    /// A clock that goes back by no more than this is taken to stand still, in seconds.
-    step_back: i64,
+    clocks: Clocks,
     /// The epoch as last seen in the database.
     epoch: RwLock<Epoch>,
 }
@@ -189,7 +205,7 @@ impl Database {
     /// new epoch begins at once, in a transaction of its own, whatever becomes of the request.
     async fn begin(&self, now: Option<Timestamp>) -> Result<(Work, Memory), sqlx::Error> {
         let (mut work, memory) = self.begin_and_lock().await?;
-        let Some(now) = now.filter(|now| memory.is_incomplete(self.window, self.step_back, *now)) else {
+        let Some(now) = now.filter(|now| memory.is_incomplete(self.window, self.clocks.step_back, *now)) else {
             return Ok((work, memory));
         };
         let memory = memory.in_new_epoch(memory_row::draw_epoch()?, self.window, now);
@@ -222,7 +238,7 @@ impl Database {
     async fn begin_memory(&self, now: Timestamp) -> Result<(), sqlx::Error> {
         let mut work = self.pool.begin().await?;
         if memory_row::lock(&mut work).await?.is_none() {
-            let memory = Memory::begin(memory_row::draw_epoch()?, self.window, now);
+            let memory = Memory::begin(memory_row::draw_epoch()?, self.window, self.clocks.apart, now);
             memory_row::insert(&mut work, &memory).await?;
         }
         work.commit().await?;

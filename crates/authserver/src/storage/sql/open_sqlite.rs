@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqlitePool};
 
 use super::TIME_LIMIT;
 use super::migrations::{self, MigrationFault};
@@ -57,6 +57,29 @@ fn make_file(path: &Path) -> io::Result<()> {
         Err(fault) if fault.kind() != io::ErrorKind::AlreadyExists => Err(fault),
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// Copies a database that may be in use.
+pub(super) async fn backup(path: &Path, copy: &Path) -> Result<(), StorageOpenError> {
+    let fault =
+        |path: &Path, fault: sqlx::Error| StorageOpenError::Database { path: path.to_owned(), fault: fault.into() };
+    let exists = || io::Error::from(io::ErrorKind::AlreadyExists);
+    if copy.exists() {
+        return Err(StorageOpenError::File { path: copy.to_owned(), fault: exists() });
+    }
+    // SQLite writes into an empty file too, so the copy is its owner's only from the start.
+    make_file(copy).map_err(|fault| StorageOpenError::File { path: copy.to_owned(), fault })?;
+    let options =
+        SqliteConnectOptions::new().create_if_missing(false).busy_timeout(BUSY_LIMIT).disable_statement_logging();
+    let mut source = options.clone().filename(path).connect().await.map_err(|error| fault(path, error))?;
+    let into = copy.to_string_lossy().into_owned();
+    let copied = sqlx::query("VACUUM INTO $1").bind(into).execute(&mut source).await;
+    copied.map_err(|error| fault(copy, error))?;
+    let mut made = options.filename(copy).connect().await.map_err(|error| fault(copy, error))?;
+    // No window is narrower than this one, so the memory of the copy is found incomplete when it is opened.
+    let marked = sqlx::query("UPDATE memory SET max_age = -1").execute(&mut made).await;
+    marked.map_err(|error| fault(copy, error))?;
+    made.close().await.map_err(|error| fault(copy, error))
 }
 
 /// Opens a database that lives in this process only, for tests.
