@@ -141,7 +141,7 @@ impl Claims {
         }
         let claims = match text.strip_prefix(OPAQUE_PREFIX) {
             Some(sealed) => Self::unseal(sealed, &server.seal)?,
-            None => Self::verify(text, &server.keys)?,
+            None => Self::verify(text, &server.keys.current())?,
         };
         let is_ours = claims.iss == server.settings.issuer.as_str();
         (is_ours && now.seconds() < claims.exp).then_some(claims)

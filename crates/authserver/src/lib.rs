@@ -75,3 +75,4 @@ pub use self::redirect_uri::RedirectUriError;
 pub use self::resource::TokenFormat;
 pub use self::serve::{BindError, BoundAuthServer};
 pub use self::server::{AuthServer, OpenError};
+pub use self::signing::{KeyError, KeyKeeper, KeyListing, PUBLISHED_BEFORE, RetireRefusal};

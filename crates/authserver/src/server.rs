@@ -24,7 +24,7 @@ use crate::operation::{Limits, Metrics};
 use crate::people::People;
 use crate::seal::{Seal, SealError, SealFileError};
 use crate::share::{Reserved, Shares};
-use crate::signing::{KeyError, SigningKeys};
+use crate::signing::{KeyError, KeyRing, SigningKeys};
 use crate::storage::{Change, SingleUse, SqlStorage, Storage, StorageError, StorageOpenError, Verdict};
 
 /// An authorization server, ready to serve.
@@ -115,7 +115,7 @@ impl AuthServer {
             clock,
             storage,
             fetch,
-            keys,
+            keys: KeyRing::new(keys, now),
             seal,
             people,
             shares,
@@ -155,7 +155,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) fetch: Arc<dyn Fetch>,
-    pub(crate) keys: SigningKeys,
+    pub(crate) keys: KeyRing,
     pub(crate) verifier: Verifier,
     pub(crate) assertion_algorithms: Algorithms,
     htus: Vec<Htu>,

@@ -1,15 +1,19 @@
 //! The keys that sign tokens: one signs, all that could still verify a token are published.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use aws_lc_rs::error::Unspecified;
 use countersign_dpop::jose::{
     Algorithm, Algorithms, CompactJws, KeyFormatError, PublicJwk, SignError, SoftwareKey, encode_base64url,
 };
 use countersign_dpop::time::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::seal::{Seal, SealError};
-use crate::storage::{KeyState, SealedKey, Storage, StorageError};
+use crate::server::{AuthServer, Shared};
+use crate::storage::{KeyChange, KeyState, SealedKey, Storage, StorageError};
 
 /// Why the signing keys cannot be used. Carries nothing of them.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +45,130 @@ pub enum KeyError {
     NoneActive,
 }
 
-/// The keys in use.
+/// Seconds for which a key is published before it signs: longer than anybody keeps the key set (its `max-age` is five
+/// minutes) without asking again.
+pub const PUBLISHED_BEFORE: i64 = 600;
+/// Seconds between two looks at what the storage has.
+const RELOAD_AFTER: i64 = 30;
+
+/// The keys in use, as the storage had them a moment ago: other processes rotate them.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    current: RwLock<Arc<SigningKeys>>,
+    /// When they were looked at; locked while somebody looks.
+    looked_at: Mutex<Timestamp>,
+}
+
+impl KeyRing {
+    pub(crate) fn new(keys: SigningKeys, now: Timestamp) -> Self {
+        Self { current: RwLock::new(Arc::new(keys)), looked_at: Mutex::new(now) }
+    }
+
+    /// The keys to sign and verify with.
+    pub(crate) fn current(&self) -> Arc<SigningKeys> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at what the storage has, if it is time to. Whoever comes while somebody looks goes on with what is there,
+    /// and so does everybody when the storage is away.
+    pub(crate) async fn renew(&self, storage: &dyn Storage, seal: &Seal, now: Timestamp) {
+        let Ok(mut looked_at) = self.looked_at.try_lock() else { return };
+        if now.since(*looked_at).saturating_abs() < RELOAD_AFTER {
+            return;
+        }
+        *looked_at = now;
+        match SigningKeys::reload(storage, seal, now).await {
+            Ok(keys) => *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
+            Err(fault) => tracing::warn!(%fault, "the signing keys cannot be looked at"),
+        }
+    }
+}
+
+/// The signing keys of a server, for whoever runs it.
+#[derive(Clone, Debug)]
+pub struct KeyKeeper {
+    server: Arc<Shared>,
+}
+
+/// A signing key, as listed. Holds nothing secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyListing {
+    /// Its thumbprint.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// Where it stands in its life.
+    pub state: KeyState,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Why a key is not retired.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RetireRefusal {
+    /// There is no key of that name.
+    Unknown,
+    /// It is the one that signs.
+    Active,
+}
+
+impl AuthServer {
+    /// The keys that sign this server's tokens.
+    pub fn keys(&self) -> KeyKeeper {
+        KeyKeeper { server: self.shared.clone() }
+    }
+}
+
+impl KeyKeeper {
+    /// Every key, the oldest first.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn list(&self) -> Result<Vec<KeyListing>, KeyError> {
+        Ok(self.server.storage.signing_keys().await?.iter().map(KeyListing::from).collect())
+    }
+
+    /// Makes and publishes a key that signs [`PUBLISHED_BEFORE`] seconds later, when every server has looked again; one
+    /// that waits already is left to wait. With `at_once` it signs now, and resource servers that have not fetched it
+    /// refuse tokens until they do.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn rotate(&self, at_once: bool) -> Result<Vec<KeyListing>, KeyError> {
+        let (storage, now) = (self.server.storage.as_ref(), self.server.clock.now());
+        let mut keys = storage.change_signing_keys(KeyChange::AddNext(make_key(&self.server.seal, now)?)).await?;
+        let next = keys.iter().find(|key| key.state == KeyState::Next).map(|key| key.kid.clone());
+        if let Some(next) = next.filter(|_| at_once) {
+            keys = storage.change_signing_keys(KeyChange::Activate(next)).await?;
+        }
+        Ok(keys.iter().map(KeyListing::from).collect())
+    }
+
+    /// Forgets a key: what it signed is refused from now on.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn retire(&self, kid: &str) -> Result<Result<(), RetireRefusal>, KeyError> {
+        let storage = self.server.storage.as_ref();
+        let known = storage.signing_keys().await?.into_iter().find(|key| key.kid == kid);
+        match known.map(|key| key.state) {
+            None => Ok(Err(RetireRefusal::Unknown)),
+            Some(KeyState::Active) => Ok(Err(RetireRefusal::Active)),
+            Some(KeyState::Next | KeyState::Retiring) => {
+                storage.change_signing_keys(KeyChange::Remove(kid.to_owned())).await?;
+                Ok(Ok(()))
+            }
+        }
+    }
+}
+
+impl From<&SealedKey> for KeyListing {
+    fn from(key: &SealedKey) -> Self {
+        Self { kid: key.kid.clone(), algorithm: key.algorithm, state: key.state, created_at: key.created_at }
+    }
+}
+
+/// The keys that there are at a time.
 pub(crate) struct SigningKeys {
     active: SoftwareKey,
     active_kid: String,
@@ -64,6 +191,17 @@ impl SigningKeys {
         let first = make_key(seal, now)?;
         // Another process may have made one meanwhile; what the storage has is what counts.
         Self::open(storage.add_first_signing_key(first).await?, seal)
+    }
+
+    /// The keys as the storage has them now. A next key that has been published for long enough signs from now on.
+    async fn reload(storage: &dyn Storage, seal: &Seal, now: Timestamp) -> Result<Self, KeyError> {
+        let mut stored = storage.signing_keys().await?;
+        let is_due = |key: &&SealedKey| key.state == KeyState::Next && now.since(key.created_at) >= PUBLISHED_BEFORE;
+        if let Some(due) = stored.iter().find(is_due).map(|key| key.kid.clone()) {
+            tracing::info!(kid = due, "the next signing key signs from now on");
+            stored = storage.change_signing_keys(KeyChange::Activate(due)).await?;
+        }
+        Self::open(stored, seal)
     }
 
     fn open(stored: Vec<SealedKey>, seal: &Seal) -> Result<Self, KeyError> {

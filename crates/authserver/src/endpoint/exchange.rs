@@ -48,6 +48,7 @@ impl<'a> Exchange<'a> {
         form: &Form,
         proof: Option<&CheckedProof>,
     ) -> Result<AuthenticatedClient, Refusal> {
+        self.server.keys.renew(self.server.storage.as_ref(), &self.server.seal, self.now).await;
         let client = authenticate(self.server, &parts.headers, form, proof, self.now).await?;
         self.decision.client = Some(client.client.id.clone());
         self.server.admit(&client, self.now)?;

@@ -9,5 +9,6 @@ use super::document;
 use crate::server::Shared;
 
 pub(super) async fn jwks(State(server): State<Arc<Shared>>) -> Response {
-    document(server.keys.jwk_set())
+    server.keys.renew(server.storage.as_ref(), &server.seal, server.clock.now()).await;
+    document(server.keys.current().jwk_set())
 }

@@ -205,7 +205,7 @@ impl Accepted<'_> {
             grant_id: approval.map(|approval| approval.id.as_str()),
             authorization_details: approval.and_then(|approval| approval.authorization_details.as_ref()),
         };
-        Ok(token.issue(&self.server.keys, &self.server.seal)?)
+        Ok(token.issue(&self.server.keys.current(), &self.server.seal)?)
     }
 }
 

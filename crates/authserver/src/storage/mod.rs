@@ -76,6 +76,10 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Adds `key` if there is no signing key yet, and returns every key there is then.
     fn add_first_signing_key(&self, key: SealedKey) -> Stored<'_, Vec<SealedKey>>;
 
+    /// Changes the signing keys and returns those there are then. A change that does not fit what is there changes
+    /// nothing.
+    fn change_signing_keys(&self, change: KeyChange) -> Stored<'_, Vec<SealedKey>>;
+
     /// Keeps `sealed` as the secret `name` unless there is one, and returns the one there is then.
     fn keep_secret<'a>(&'a self, name: &'a str, sealed: Vec<u8>) -> Stored<'a, Vec<u8>>;
 
@@ -171,6 +175,17 @@ impl fmt::Debug for SealedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealedKey").field("kid", &self.kid).field("state", &self.state).finish_non_exhaustive()
     }
+}
+
+/// A step in the life of a signing key.
+#[derive(Clone, Debug)]
+pub enum KeyChange {
+    /// Publishes a key that will sign later, unless there is one already.
+    AddNext(SealedKey),
+    /// The key of this `kid`, which is the next one, signs from now on; the one that signed is retiring.
+    Activate(String),
+    /// Forgets the key of this `kid`, unless it is the one that signs.
+    Remove(String),
 }
 
 /// Where a signing key stands in its life. All of them are published.

@@ -24,6 +24,7 @@ mod refresh_grant;
 mod replay;
 mod requests;
 mod restart;
+mod rotation;
 mod support;
 mod trouble;
 mod wire;

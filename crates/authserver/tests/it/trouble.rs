@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_authserver::storage::{
-    Change, Entry, EntryId, EntryKind, Listing, SealedKey, SingleUse, SqlStorage, Storage, StorageError, Stored,
-    Verdict,
+    Change, Entry, EntryId, EntryKind, KeyChange, Listing, SealedKey, SingleUse, SqlStorage, Storage, StorageError,
+    Stored, Verdict,
 };
 use countersign_authserver::{AuthServer, OpenError};
 use countersign_dpop::replay::Epoch;
@@ -56,6 +56,9 @@ impl Storage for Unplugged {
     }
     fn add_first_signing_key(&self, key: SealedKey) -> Stored<'_, Vec<SealedKey>> {
         self.or(self.inner.add_first_signing_key(key))
+    }
+    fn change_signing_keys(&self, change: KeyChange) -> Stored<'_, Vec<SealedKey>> {
+        self.or(self.inner.change_signing_keys(change))
     }
     fn keep_secret<'a>(&'a self, name: &'a str, sealed: Vec<u8>) -> Stored<'a, Vec<u8>> {
         self.or(self.inner.keep_secret(name, sealed))

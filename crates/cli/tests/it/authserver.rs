@@ -90,3 +90,27 @@ fn a_wrong_configuration_is_refused_with_its_key() {
         Ended::of(["authserver", "--config", file.to_str().unwrap(), "--listen", "127.0.0.1:0"]).is_refused(says);
     }
 }
+
+#[test]
+fn keys_are_listed_rotated_and_retired() {
+    let directory = TempDir::new().unwrap();
+    let config = directory.path().join("authserver.toml");
+    let file = config.to_str().unwrap();
+    Ended::of(["authserver", "init", "--config", file]).printed();
+    let listed = |arguments: &[&str]| -> Vec<(String, String)> {
+        let all = [&["authserver", "keys"], arguments, &["--config", file, "--json"]].concat();
+        let rows: serde_json::Value = serde_json::from_str(&Ended::of(all).printed()).unwrap();
+        let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
+        rows.as_array().unwrap().iter().map(|row| (text(row, "kid"), text(row, "state"))).collect()
+    };
+    let old = listed(&["list"])[0].0.clone();
+    let states: Vec<String> = listed(&["rotate"]).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, ["active", "next"]);
+    let states: Vec<String> = listed(&["rotate", "--now"]).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, ["retiring", "active"]);
+    let left = listed(&["retire", &old]);
+    assert_eq!((left.len(), left[0].1.as_str()), (1, "active"));
+    let refused = Ended::of(["authserver", "keys", "retire", &left[0].0, "--config", file]);
+    assert_eq!(refused.code, Some(1));
+    Ended::of(["authserver", "keys", "list", "--config", "/no/such/file.toml"]).is_refused("/no/such/file.toml");
+}

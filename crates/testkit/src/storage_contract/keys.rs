@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_authserver::storage::{KeyState, SealedKey};
+use countersign_authserver::storage::{KeyChange, KeyState, SealedKey};
 use countersign_dpop::jose::Algorithm;
 
 use super::{NOW, Opener, at};
@@ -26,6 +26,37 @@ pub(super) async fn the_first_signing_key_wins(opener: &dyn Opener) {
             (kept[0].algorithm, kept[0].state, kept[0].created_at),
             (Algorithm::Es256, KeyState::Active, at(NOW))
         );
+    }
+}
+
+pub(super) async fn one_key_waits_one_signs_and_the_rest_may_be_forgotten(opener: &dyn Opener) {
+    let storage = opener.open(NOW).await;
+    let key = |kid: &str, state| SealedKey {
+        kid: kid.to_owned(),
+        algorithm: Algorithm::Es256,
+        sealed: vec![1, 2, 3],
+        state,
+        created_at: at(NOW),
+    };
+    storage.add_first_signing_key(key("a", KeyState::Active)).await.unwrap();
+    let steps = [
+        (KeyChange::Activate("a".to_owned()), "a active"),
+        (KeyChange::Activate("nobody".to_owned()), "a active"),
+        (KeyChange::Remove("a".to_owned()), "a active"),
+        (KeyChange::AddNext(key("b", KeyState::Next)), "a active, b next"),
+        (KeyChange::AddNext(key("c", KeyState::Next)), "a active, b next"),
+        (KeyChange::Activate("b".to_owned()), "a retiring, b active"),
+        (KeyChange::Activate("b".to_owned()), "a retiring, b active"),
+        (KeyChange::Activate("a".to_owned()), "a retiring, b active"),
+        (KeyChange::AddNext(key("c", KeyState::Next)), "a retiring, b active, c next"),
+        (KeyChange::Remove("a".to_owned()), "b active, c next"),
+        (KeyChange::Remove("c".to_owned()), "b active"),
+    ];
+    for (change, expected) in steps {
+        let keys = storage.change_signing_keys(change.clone()).await.unwrap();
+        let words: Vec<String> = keys.iter().map(|key| format!("{} {}", key.kid, key.state.as_str())).collect();
+        assert_eq!(words.join(", "), expected, "{change:?}");
+        assert_eq!(storage.signing_keys().await.unwrap().len(), keys.len());
     }
 }
 

@@ -55,6 +55,7 @@ checks![
     entries::lists_entries_by_kind_and_owner_page_by_page,
     entries::entries_outlive_a_restart_and_are_swept_after_their_end,
     keys::the_first_signing_key_wins,
+    keys::one_key_waits_one_signs_and_the_rest_may_be_forgotten,
     keys::the_first_secret_of_a_name_wins,
 ];
 

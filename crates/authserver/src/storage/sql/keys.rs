@@ -1,7 +1,7 @@
 //! Signing keys and other secrets of the server.
 
 use super::work::{Pool, Row, Work};
-use crate::storage::{KeyState, SealedKey};
+use crate::storage::{KeyChange, KeyState, SealedKey};
 
 const ALL: &str = "SELECT kid, algorithm, sealed, state, created_at FROM signing_key ORDER BY created_at, kid";
 
@@ -21,6 +21,32 @@ pub(super) async fn add_first(work: &mut Work, key: &SealedKey) -> Result<Vec<Se
         key.created_at.into(),
     ];
     work.execute(sql, &values).await?;
+    work.fetch_all(ALL, &[]).await?.iter().map(read_key).collect()
+}
+
+/// Makes one step in the life of a key, if it fits.
+pub(super) async fn change(work: &mut Work, change: &KeyChange) -> Result<Vec<SealedKey>, sqlx::Error> {
+    match change {
+        KeyChange::AddNext(key) => {
+            let sql = "INSERT INTO signing_key (kid, algorithm, sealed, state, created_at)
+                       SELECT $1, $2, $3, 'next', $4
+                       WHERE NOT EXISTS (SELECT 1 FROM signing_key WHERE state = 'next')";
+            let values =
+                [(&key.kid).into(), key.algorithm.name().into(), key.sealed.as_slice().into(), key.created_at.into()];
+            work.execute(sql, &values).await?;
+        }
+        KeyChange::Activate(kid) => {
+            let sql = "UPDATE signing_key SET state = 'retiring' WHERE state = 'active'
+                       AND EXISTS (SELECT 1 FROM signing_key WHERE kid = $1 AND state = 'next')";
+            work.execute(sql, &[kid.into()]).await?;
+            let sql = "UPDATE signing_key SET state = 'active' WHERE kid = $1 AND state = 'next'";
+            work.execute(sql, &[kid.into()]).await?;
+        }
+        KeyChange::Remove(kid) => {
+            let sql = "DELETE FROM signing_key WHERE kid = $1 AND state <> 'active'";
+            work.execute(sql, &[kid.into()]).await?;
+        }
+    }
     work.fetch_all(ALL, &[]).await?.iter().map(read_key).collect()
 }
 

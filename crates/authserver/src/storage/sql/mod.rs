@@ -24,8 +24,8 @@ use self::work::{Pool, Work};
 use self::writer::Writer;
 use super::memory::Memory;
 use super::{
-    Change, Entry, EntryId, EntryKind, Listing, SealedKey, SingleUse, Storage, StorageError, StorageOpenError, Stored,
-    Verdict,
+    Change, Entry, EntryId, EntryKind, KeyChange, Listing, SealedKey, SingleUse, Storage, StorageError,
+    StorageOpenError, Stored, Verdict,
 };
 
 /// Storage in a database.
@@ -129,6 +129,13 @@ impl Storage for SqlStorage {
         Box::pin(self.writer.write(None, move |work, _| {
             let key = key.clone();
             Box::pin(async move { keys::add_first(work, &key).await })
+        }))
+    }
+
+    fn change_signing_keys(&self, change: KeyChange) -> Stored<'_, Vec<SealedKey>> {
+        Box::pin(self.writer.write(None, move |work, _| {
+            let change = change.clone();
+            Box::pin(async move { keys::change(work, &change).await })
         }))
     }
 

@@ -1,6 +1,7 @@
 //! `countersign authserver`: the issuer.
 
 mod init;
+mod keys;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,13 +42,16 @@ pub(crate) struct AuthServerCommand {
 enum Action {
     /// Write a commented configuration to start from
     Init(init::InitCommand),
+    Keys(keys::KeysCommand),
 }
 
 impl AuthServerCommand {
     /// Serves until a signal comes, or does what the subcommand says.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
-        if let Some(Action::Init(init)) = &self.action {
-            return init.run();
+        match &self.action {
+            Some(Action::Init(init)) => return init.run(),
+            Some(Action::Keys(keys)) => return keys.run().await,
+            None => {}
         }
         logging::start(&self.log, LevelFilter::INFO);
         let settings = settings(self.config.as_deref().unwrap_or(Path::new("authserver.toml")))?;
@@ -71,6 +75,11 @@ impl AuthServerCommand {
 
 /// Where the database is, as `postgres://…`; over the file. There is no flag for it: everybody sees flags.
 const DATABASE_VARIABLE: &str = "COUNTERSIGN_DATABASE";
+
+/// Opens the server that the configuration describes without serving, beside one that does.
+async fn open(config: &Path) -> Result<AuthServer, CommandError> {
+    AuthServer::open(settings(config)?, Arc::new(SystemClock)).await.map_err(CommandError::configuration)
+}
 
 /// Reads the configuration; files it names count from its own directory.
 fn settings(file: &Path) -> Result<Settings, CommandError> {
