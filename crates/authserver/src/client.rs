@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::config::AuthSetting;
 use crate::grant::GrantType;
 use crate::keys::PublicKeys;
 use crate::redirect_uri::RedirectUri;
@@ -76,6 +77,17 @@ pub(crate) enum AuthMethod {
     ClientSecretPost,
     None,
     PrivateKeyJwt,
+}
+
+impl From<AuthSetting> for AuthMethod {
+    fn from(setting: AuthSetting) -> Self {
+        match setting {
+            AuthSetting::None => Self::None,
+            AuthSetting::ClientSecretBasic => Self::ClientSecretBasic,
+            AuthSetting::ClientSecretPost => Self::ClientSecretPost,
+            AuthSetting::PrivateKeyJwt => Self::PrivateKeyJwt,
+        }
+    }
 }
 
 impl AuthMethod {

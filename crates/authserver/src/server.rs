@@ -22,6 +22,7 @@ use crate::fetch::{Fetch, GuardedFetch, Offline, ResolveHost, SystemResolver};
 use crate::issuer::Issuer;
 use crate::operation::{Limits, Metrics};
 use crate::people::People;
+use crate::registered::{Documents, Registered};
 use crate::seal::{Seal, SealError, SealFileError};
 use crate::share::{Reserved, Shares};
 use crate::signing::{KeyError, KeyRing, SigningKeys};
@@ -118,6 +119,8 @@ impl AuthServer {
             keys: KeyRing::new(keys, now),
             seal,
             people,
+            registered: Registered::default(),
+            documents: Documents::default(),
             shares,
             metrics: Arc::default(),
             limits: Limits::new(settings.limits),
@@ -164,6 +167,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) people: People,
+    registered: Registered,
+    documents: Documents,
 }
 
 impl Shared {
@@ -178,9 +183,16 @@ impl Shared {
     }
 
     /// The client of this identifier.
-    #[expect(clippy::unused_async, reason = "clients that are registered at run time are in the storage")]
     pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Refusal> {
-        Ok(self.settings.clients.get(id).cloned())
+        if let Some(client) = self.settings.clients.get(id) {
+            return Ok(Some(client.clone()));
+        }
+        match &self.settings.client_documents {
+            Some(strangers) if id.starts_with("https://") => {
+                Ok(self.documents.find(self, strangers, id, self.clock.now()).await)
+            }
+            Some(_) | None => self.registered.find(self, id).await,
+        }
     }
 
     /// Whose share the entries of `client` count against.

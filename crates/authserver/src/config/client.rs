@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::file::{read_text, without_line_end};
 use super::resolve::{Faults, shorten};
-use super::{AuthSetting, ClientConfig, Key, Problem, Profile};
+use super::{ClientConfig, ConfigErrors, Key, Problem, Profile, Settings};
 use crate::client::{AuthMethod, Client, Credential};
 use crate::fetch::{FetchUrl, Reach};
 use crate::grant::GrantType;
@@ -26,7 +26,25 @@ pub(super) struct ClientResolver<'a> {
     pub(super) base: &'a Path,
     /// Whether it may introspect, which is reason enough to be registered.
     pub(super) introspects: bool,
+    /// Of a client that is registered already.
+    pub(super) secret_sha256: Option<[u8; 32]>,
+    /// Where its keys may be published.
+    pub(super) reach: Reach,
     pub(super) faults: &'a mut Faults,
+}
+
+/// Resolves a client that does not stand in the configuration as if it did.
+pub(crate) fn resolve_registered(
+    written: &ClientConfig,
+    secret_sha256: Option<[u8; 32]>,
+    reach: Reach,
+    settings: &Settings,
+) -> Result<Client, ConfigErrors> {
+    let mut faults = Faults::default();
+    let (profile, base, introspects) = (settings.profile, Path::new(""), false);
+    let mut resolver =
+        ClientResolver { written, index: 0, profile, base, introspects, secret_sha256, reach, faults: &mut faults };
+    resolver.resolve(Some(&settings.resources)).ok_or(ConfigErrors(faults.0))
 }
 
 impl ClientResolver<'_> {
@@ -108,12 +126,7 @@ impl ClientResolver<'_> {
     }
 
     fn method(&mut self) -> AuthMethod {
-        let method = match self.written.auth {
-            AuthSetting::None => AuthMethod::None,
-            AuthSetting::ClientSecretBasic => AuthMethod::ClientSecretBasic,
-            AuthSetting::ClientSecretPost => AuthMethod::ClientSecretPost,
-            AuthSetting::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
-        };
+        let method = AuthMethod::from(self.written.auth);
         if !self.profile.rules().auth_methods.contains(&method) {
             let (profile, what) = (self.profile.as_str(), format!("auth = \"{method}\""));
             self.add("auth", Problem::Profile { profile, what, remedy: "write auth = \"private_key_jwt\"" });
@@ -168,6 +181,9 @@ impl ClientResolver<'_> {
 
     /// SHA-256 of the secret.
     fn secret(&mut self) -> Option<[u8; 32]> {
+        if self.secret_sha256.is_some() {
+            return self.secret_sha256;
+        }
         let (name, secret) = match (&self.written.secret, &self.written.secret_file) {
             (Some(_), Some(_)) => {
                 self.add("secret_file", Problem::Ambiguous { other: "secret" });
@@ -214,9 +230,12 @@ impl ClientResolver<'_> {
 
     fn published_keys(&mut self, url: &str) -> Option<Credential> {
         match FetchUrl::parse(url) {
-            // The operator wrote it, so it may be inside.
+            Ok(url) if self.reach == Reach::Public && !url.may_be_public() => {
+                self.add("jwks_uri", Problem::NotPublic);
+                None
+            }
             Ok(url) => {
-                let keys = PublicKeys::published(Place::JwkSet(url), Reach::Anywhere);
+                let keys = PublicKeys::published(Place::JwkSet(url), self.reach);
                 Some(Credential::PrivateKeyJwt { keys })
             }
             Err(fault) => {

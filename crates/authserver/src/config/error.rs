@@ -32,7 +32,7 @@ pub struct ConfigError {
 /// A key of the configuration: `nonce`, or one of the n-th table of an array, as in `client[0].secret`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Key {
-    /// The array of tables and the place in it, from 0.
+    /// The array of tables and the place in it, from 0; or a table that stands alone and the highest number.
     pub table: Option<(&'static str, usize)>,
     /// The key.
     pub name: &'static str,
@@ -49,6 +49,11 @@ impl Key {
         Self { table: Some((array, index)), name }
     }
 
+    /// A key of `[table]`.
+    pub const fn in_table(table: &'static str, name: &'static str) -> Self {
+        Self { table: Some((table, usize::MAX)), name }
+    }
+
     /// True for `array` itself and for keys of its tables.
     pub(crate) fn is_of(&self, array: &str) -> bool {
         self.table.map_or(self.name, |(table, _)| table) == array
@@ -58,6 +63,7 @@ impl Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.table {
+            Some((table, usize::MAX)) => write!(f, "{table}.{}", self.name),
             Some((array, index)) => write!(f, "{array}[{index}].{}", self.name),
             None => f.write_str(self.name),
         }
@@ -208,6 +214,9 @@ pub enum Problem {
         /// Why not.
         fault: countersign_dpop::PublicOriginError,
     },
+    /// A stranger's URL inside.
+    #[error("not an https URL of a public address")]
+    NotPublic,
     /// A number out of bounds.
     #[error("out of bounds; write a number from {least} to {most}")]
     NotBetween {

@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod profile;
 mod resolve;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod trusted_issuer;
@@ -16,13 +17,14 @@ use std::path::PathBuf;
 
 use countersign_dpop::NoncePolicy;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-pub(crate) use self::client::sha256;
+pub(crate) use self::client::{resolve_registered, sha256};
 pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
 pub use self::profile::Profile;
 pub(crate) use self::profile::{FAPI2_ALGORITHMS, Rotation, Rules};
 pub use self::resolve::Settings;
+pub(crate) use self::strangers::{Registration, Strangers};
 use crate::resource::TokenFormat;
 
 /// The whole configuration. [`AuthServerConfig::resolve`] makes [`Settings`] of it.
@@ -67,6 +69,10 @@ pub struct AuthServerConfig {
     /// `[[trusted_issuer]]`
     #[serde(default, rename = "trusted_issuer")]
     pub trusted_issuers: Vec<TrustedIssuerConfig>,
+    /// `[registration]`. Absent: clients cannot register themselves.
+    pub registration: Option<RegistrationConfig>,
+    /// `[client_metadata_documents]`. Absent: no client is described by a document of its own.
+    pub client_metadata_documents: Option<ClientMetadataConfig>,
     /// `[[user]]`
     #[serde(default, rename = "user")]
     pub users: Vec<UserConfig>,
@@ -91,6 +97,8 @@ impl AuthServerConfig {
             clients: Vec::new(),
             resources: Vec::new(),
             trusted_issuers: Vec::new(),
+            registration: None,
+            client_metadata_documents: None,
             users: Vec::new(),
         }
     }
@@ -207,7 +215,7 @@ impl ClientConfig {
 }
 
 /// `auth`
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthSetting {
     /// A public client.
@@ -246,6 +254,32 @@ impl ResourceConfig {
             introspected_by: None,
         }
     }
+}
+
+/// `[registration]`: clients register themselves (RFC 7591).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationConfig {
+    /// What a client has to present to be let in.
+    pub initial_access_token: Option<SecretString>,
+    /// A file that holds nothing but that.
+    pub initial_access_token_file: Option<PathBuf>,
+    /// The scopes that such clients may ask for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The grants that such clients may use. Absent: `authorization_code` and `refresh_token`.
+    pub grants: Option<Vec<String>>,
+}
+
+/// `[client_metadata_documents]`: the identifier of a client may be the URL of a document that describes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientMetadataConfig {
+    /// The scopes that such clients may ask for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The grants that such clients may use. Absent: `authorization_code` and `refresh_token`.
+    pub grants: Option<Vec<String>>,
 }
 
 /// `[[trusted_issuer]]`: an issuer whose tokens clients may present to get one of ours.

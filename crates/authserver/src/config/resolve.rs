@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::client::ClientResolver;
 use super::file::{read_text, without_line_end};
+use super::strangers::{Registration, Strangers};
 use super::trusted_issuer::TrustedIssuerResolver;
 use super::{
     AuthServerConfig, AuthSetting, ConfigError, ConfigErrors, Key, LimitsConfig, NonceSetting, Problem, Profile,
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::client::Client;
 use crate::cors::Cors;
+use crate::fetch::Reach;
 use crate::issuer::Issuer;
 use crate::operation::{LimitSettings, Network, Tls, TlsSettings};
 use crate::resource::Resource;
@@ -44,6 +46,10 @@ pub struct Settings {
     pub(crate) trusted_issuers: Vec<TrustedIssuer>,
     /// Hashes of passwords by user.
     pub(crate) users: HashMap<String, Zeroizing<String>>,
+    /// Clients register themselves.
+    pub(crate) registration: Option<Registration>,
+    /// Clients are described by documents of their own.
+    pub(crate) client_documents: Option<Strangers>,
 }
 
 impl Settings {
@@ -99,6 +105,10 @@ impl AuthServerConfig {
         let clients = self.resolve_clients(base, are_right.then_some(resources.as_slice()), &mut faults);
         let trusted_issuers = self.resolve_trusted_issuers(base, &resources, &mut faults);
         let users = self.resolve_users(&mut faults);
+        let registration =
+            self.registration.as_ref().and_then(|written| written.resolve(base, &resources, &mut faults));
+        let client_documents =
+            self.client_metadata_documents.as_ref().map(|written| written.resolve(&resources, &mut faults));
         match (issuer, data, faults.0.is_empty()) {
             (Some(issuer), Some(data), true) => Ok(Settings {
                 issuer,
@@ -116,6 +126,8 @@ impl AuthServerConfig {
                 resources,
                 trusted_issuers,
                 users,
+                registration,
+                client_documents,
             }),
             _ => Err(ConfigErrors(faults.0)),
         }
@@ -231,7 +243,16 @@ impl AuthServerConfig {
                 resource.introspected_by.iter().flatten().any(|id| *id == written.client_id)
             };
             let introspects = self.resources.iter().any(is_named);
-            let mut resolver = ClientResolver { written, index, profile: self.profile, base, introspects, faults };
+            let mut resolver = ClientResolver {
+                written,
+                index,
+                profile: self.profile,
+                base,
+                introspects,
+                secret_sha256: None,
+                reach: Reach::Anywhere,
+                faults,
+            };
             let Some(client) = resolver.resolve(resources) else { continue };
             if clients.insert(client.id.clone(), Arc::new(client)).is_some() {
                 let found = shorten(&written.client_id);

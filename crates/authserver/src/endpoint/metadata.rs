@@ -7,7 +7,7 @@ use axum::response::Response;
 use countersign_dpop::jose::Algorithms;
 use serde_json::{Value, json};
 
-use super::{AUTHORIZE_PATH, Endpoint, JWKS_PATH, document};
+use super::{AUTHORIZE_PATH, Endpoint, JWKS_PATH, REGISTRATION_PATH, document};
 use crate::client::AuthMethod;
 use crate::grant::GrantType;
 use crate::scope::Scope;
@@ -35,7 +35,7 @@ fn describe(server: &Shared) -> Value {
     let methods: Vec<&str> = settings.profile.rules().auth_methods.iter().copied().map(AuthMethod::as_str).collect();
     let confidential: Vec<&str> = methods.iter().copied().filter(|method| *method != "none").collect();
     let at = |endpoint: Endpoint| settings.issuer.endpoint(endpoint.path());
-    json!({
+    let mut document = json!({
         "issuer": settings.issuer.as_str(),
         "token_endpoint": at(Endpoint::Token),
         "introspection_endpoint": at(Endpoint::Introspection),
@@ -58,7 +58,14 @@ fn describe(server: &Shared) -> Value {
         "token_endpoint_auth_signing_alg_values_supported": names(&server.assertion_algorithms),
         "dpop_signing_alg_values_supported": names(server.verifier.algorithms()),
         "protected_resources": settings.resources.iter().map(|resource| &resource.identifier).collect::<Vec<_>>(),
-    })
+    });
+    if settings.registration.is_some() {
+        document["registration_endpoint"] = json!(settings.issuer.endpoint(REGISTRATION_PATH));
+    }
+    if settings.client_documents.is_some() {
+        document["client_id_metadata_document_supported"] = json!(true);
+    }
+    document
 }
 
 /// Those that can be used: for assertions there has to be an issuer of them.

@@ -8,6 +8,7 @@ mod introspection;
 mod jwks;
 mod metadata;
 mod par;
+mod registration;
 mod revocation;
 mod token;
 
@@ -62,6 +63,7 @@ impl Endpoint {
 pub(crate) const ACCOUNT_PATH: &str = "/account";
 pub(crate) const AUTHORIZE_PATH: &str = "/authorize";
 pub(crate) const JWKS_PATH: &str = "/jwks";
+const REGISTRATION_PATH: &str = "/register";
 
 pub(crate) fn router(server: &Arc<Shared>) -> Router {
     let issuer_path = server.settings.issuer.path();
@@ -73,6 +75,9 @@ pub(crate) fn router(server: &Arc<Shared>) -> Router {
         .route(&format!("{issuer_path}{AUTHORIZE_PATH}"), get(authorize::authorize).post(authorize::authorize))
         .route(&format!("{issuer_path}{ACCOUNT_PATH}"), get(account::account).post(account::account))
         .route(&format!("{issuer_path}{JWKS_PATH}"), get(jwks::jwks));
+    if server.settings.registration.is_some() {
+        router = router.route(&format!("{issuer_path}{REGISTRATION_PATH}"), post(registration::register));
+    }
     for path in metadata::paths(issuer_path) {
         router = router.route(&path, get(metadata::metadata));
     }

@@ -10,6 +10,8 @@ use countersign_dpop::time::Timestamp;
 /// What an entry is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum EntryKind {
+    /// A client that is not of the configuration.
+    Client,
     /// An authorization code.
     Code,
     /// What a user, or a client for itself, has approved; the family of the tokens that came of it.
@@ -30,6 +32,7 @@ impl EntryKind {
     /// The word for it in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Client => "client",
             Self::Code => "code",
             Self::Grant => "grant",
             Self::PushedRequest => "pushed_request",

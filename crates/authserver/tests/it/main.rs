@@ -21,6 +21,7 @@ mod post;
 mod proof;
 mod published_keys;
 mod refresh_grant;
+mod registration;
 mod replay;
 mod requests;
 mod restart;

@@ -114,3 +114,27 @@ fn keys_are_listed_rotated_and_retired() {
     assert_eq!(refused.code, Some(1));
     Ended::of(["authserver", "keys", "list", "--config", "/no/such/file.toml"]).is_refused("/no/such/file.toml");
 }
+
+#[test]
+fn a_client_is_added_used_switched_off_and_removed_while_the_server_serves() {
+    let directory = TempDir::new().unwrap();
+    let config = directory.path().join("authserver.toml");
+    let file = config.to_str().unwrap();
+    Ended::of(["authserver", "init", "--config", file]).printed();
+    let client = |arguments: &[&str]| Ended::of([&["authserver", "client"], arguments, &["--config", file]].concat());
+    let add = ["add", "reports", "--auth", "client_secret_basic", "--grant", "client_credentials", "--scope", "read"];
+    let added: serde_json::Value = serde_json::from_str(&client(&[&add[..], &["--json"]].concat()).printed()).unwrap();
+    assert_eq!((added["client_id"].as_str(), added["client_secret"].as_str().unwrap().len()), (Some("reports"), 43));
+    assert_eq!(client(&add).code, Some(1), "the name is taken");
+    let wrong = ["add", "other", "--auth", "none", "--grant", "client_credentials", "--scope", "nobodys"];
+    client(&wrong).is_refused("nobodys");
+    let shown = client(&["show", "reports"]).printed();
+    assert!(shown.contains("client_secret_basic") && !shown.contains(added["client_secret"].as_str().unwrap()));
+    assert_eq!(client(&["disable", "reports"]).code, Some(0));
+    assert!(client(&["list"]).printed().contains("off"));
+    assert_eq!(client(&["enable", "reports"]).code, Some(0));
+    assert_eq!(client(&["remove", "reports"]).code, Some(0));
+    for gone in ["show", "disable", "enable", "remove"] {
+        assert_eq!(client(&[gone, "reports"]).code, Some(1), "{gone}");
+    }
+}

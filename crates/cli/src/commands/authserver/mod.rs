@@ -1,5 +1,6 @@
 //! `countersign authserver`: the issuer.
 
+mod client;
 mod init;
 mod keys;
 
@@ -43,6 +44,7 @@ enum Action {
     /// Write a commented configuration to start from
     Init(init::InitCommand),
     Keys(keys::KeysCommand),
+    Client(client::ClientCommand),
 }
 
 impl AuthServerCommand {
@@ -51,6 +53,7 @@ impl AuthServerCommand {
         match &self.action {
             Some(Action::Init(init)) => return init.run(),
             Some(Action::Keys(keys)) => return keys.run().await,
+            Some(Action::Client(client)) => return client.run().await,
             None => {}
         }
         logging::start(&self.log, LevelFilter::INFO);
