@@ -124,7 +124,7 @@ async fn refuses_a_database_whose_sealing_key_is_lost_or_another() {
     assert!(matches!(error, OpenError::SealFile(_)), "{error}");
     std::fs::remove_file(&path).unwrap();
     let error = AuthServer::open(settings(&world.config, &world.dir), world.clock.shared()).await.unwrap_err();
-    assert!(error.to_string().ends_with("restore it from a backup"), "{error}");
+    assert!(error.to_string().contains("restore it from a backup"), "{error}");
     assert!(!path.exists(), "no other key is put in its place");
 }
 
