@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a program for a terminal")]
 
-#[path = "../tests/common/differential.rs"]
+#[path = "../src/differential.rs"]
 mod differential;
 
 use std::process::ExitCode;

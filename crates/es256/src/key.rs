@@ -5,6 +5,7 @@ use std::fmt;
 use crate::comb::Comb;
 use crate::engine::Engine;
 use crate::field::Element;
+use crate::ifma::{self, Line};
 use crate::library;
 use crate::native;
 use crate::point::AffinePoint;
@@ -82,6 +83,7 @@ enum Table {
     /// Every signature goes to the library.
     None,
     Portable(Box<[AffinePoint]>),
+    Ifma(Box<[Line]>),
 }
 
 impl PreparedKey {
@@ -94,6 +96,7 @@ impl PreparedKey {
     pub fn with(key: &PublicKey, engine: Engine, tier: Tier) -> Self {
         let table = match engine {
             Engine::Portable => portable_table(&key.point, tier).map_or(Table::None, Table::Portable),
+            Engine::Ifma if engine.is_available() => ifma_table(&key.point, tier).map_or(Table::None, Table::Ifma),
             Engine::Library | Engine::Ifma => Table::None,
         };
         Self { public: *key, tier, table }
@@ -120,6 +123,7 @@ impl PreparedKey {
         match self.table {
             Table::None => Engine::Library,
             Table::Portable(_) => Engine::Portable,
+            Table::Ifma(_) => Engine::Ifma,
         }
     }
 
@@ -128,6 +132,7 @@ impl PreparedKey {
         let table = match &self.table {
             Table::None => 0,
             Table::Portable(points) => size_of_val::<[_]>(points),
+            Table::Ifma(points) => size_of_val::<[_]>(points),
         };
         size_of::<Self>() + table
     }
@@ -140,6 +145,8 @@ impl PreparedKey {
                 native::decide::<portable::Small>(question, points, portable::base())
             }
             (Table::Portable(points), Tier::Hot) => native::decide::<portable::Hot>(question, points, portable::base()),
+            (Table::Ifma(points), Tier::Small) => native::decide_by_ifma::<ifma::Small>(question, points, ifma::base()),
+            (Table::Ifma(points), Tier::Hot) => native::decide_by_ifma::<ifma::Hot>(question, points, ifma::base()),
         }
     }
 
@@ -164,5 +171,12 @@ fn portable_table(point: &AffinePoint, tier: Tier) -> Option<Box<[AffinePoint]>>
     match tier {
         Tier::Small => native::table(Comb::<5, 4, 13>, point),
         Tier::Hot => native::table(Comb::<8, 4, 8>, point),
+    }
+}
+
+fn ifma_table(point: &AffinePoint, tier: Tier) -> Option<Box<[Line]>> {
+    match tier {
+        Tier::Small => ifma::table(Comb::<4, 8, 8>, point),
+        Tier::Hot => ifma::table(Comb::<7, 8, 5>, point),
     }
 }

@@ -40,6 +40,8 @@
 //! * A share of the verdicts is checked by the library, in production, for ever ([`Sampling`]). At the first that
 //!   differs the library's is given, every engine of the process is switched off, and the owner is told
 //!   ([`Verifier::on_disagreement`]).
+//! * The IFMA engine is written once over eight-lane operations; tests run all of it on every machine, on a plain
+//!   definition of the instructions, and compare the instructions with that definition where there are some.
 //! * Tests: Project Wycheproof whole; field and scalars against a big-integer crate, with limbs at their borders; every
 //!   border of r, s and e; keys and sums made to be exceptional; the example `differential` against aws-lc-rs, which has
 //!   run over millions of good and mutated signatures.
@@ -54,11 +56,17 @@
 )]
 #![expect(clippy::many_single_char_names, reason = "formulas have the names of the papers and standards they are from")]
 
+#[cfg(test)]
+extern crate self as countersign_es256;
+
 mod comb;
+#[cfg(test)]
+mod differential;
 mod engine;
 #[cfg(test)]
 mod exceptional;
 mod field;
+mod ifma;
 mod inverse;
 mod key;
 mod library;
@@ -72,6 +80,8 @@ mod signature;
 mod table;
 mod verifier;
 mod wide;
+#[cfg(test)]
+mod wycheproof;
 
 pub use engine::Engine;
 pub use key::{InvalidKey, PreparedKey, PublicKey, Tier};

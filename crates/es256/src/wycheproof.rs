@@ -1,8 +1,5 @@
 //! Project Wycheproof's ECDSA vectors for P-256 with SHA-256 and signatures of fixed length, all of them, by every
-//! engine and tier that this machine can run, and by the library.
-
-#![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "vectors that cannot be read are a failed test")]
+//! engine and tier, and by the library.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +31,7 @@ fn every_engine_judges_wycheproof_as_it_says() {
             }
         }
     }
-    assert!(judged >= 262 * 4, "all cases were there: {judged}");
+    assert!(judged >= 262 * 6, "all cases were there: {judged}");
 }
 
 fn key(jwk: &Value) -> PublicKey {

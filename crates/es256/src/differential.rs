@@ -1,4 +1,5 @@
-//! Good and mutated signatures, judged by every engine and tier and by aws-lc-rs. Shared by the test and the example.
+//! Good and mutated signatures, judged by every engine and tier and by aws-lc-rs. Also part of the example
+//! `differential`, which is for millions of them.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -56,7 +57,7 @@ pub(crate) fn run(keys: u64, signatures: u64, seed: u64, mut progress: impl FnMu
                     let verdict = verifier.verify_hash(key, &case.hash, &case.signature);
                     if verdict != right {
                         found.wrong += 1;
-                        eprintln!("{key:?} says {verdict:?}: {:02x?} {:02x?}", case.hash, case.signature);
+                        report(format_args!("{key:?} says {verdict:?}: {case:02x?}"));
                     }
                 }
             }
@@ -68,6 +69,11 @@ pub(crate) fn run(keys: u64, signatures: u64, seed: u64, mut progress: impl FnMu
         progress(&found);
     }
     found
+}
+
+#[expect(clippy::print_stderr, reason = "what differs has to be seen")]
+fn report(what: std::fmt::Arguments<'_>) {
+    eprintln!("{what}");
 }
 
 struct Signer {
@@ -88,7 +94,7 @@ impl Signer {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Case {
     hash: [u8; 32],
     signature: [u8; 64],
@@ -180,4 +186,16 @@ impl Numbers {
             _ => subtract(&power, &small),
         }
     }
+}
+
+/// `COUNTERSIGN_ES256_SIGNATURES` says how many.
+#[cfg(test)]
+#[test]
+fn every_engine_agrees_with_the_library() {
+    #[expect(clippy::disallowed_methods, reason = "how long to test is the tester's choice")]
+    let wanted = std::env::var("COUNTERSIGN_ES256_SIGNATURES").ok().and_then(|number| number.parse().ok());
+    let signatures: u64 = wanted.unwrap_or(1_000);
+    let found = run(signatures.div_ceil(100), 100, 1, |_| {});
+    assert_eq!(found.wrong, 0, "{found:?}");
+    assert!(found.signatures >= signatures && found.accepted >= found.signatures / 10, "{found:?}");
 }
