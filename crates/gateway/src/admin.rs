@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
+use crate::forward_auth::Mode;
 use crate::replay::Replay;
 
 /// Connections at a time: probes and scrapers are few.
@@ -108,7 +109,9 @@ impl Admin {
         for keys in site.missing_keys(self.door.clock.now()) {
             missing.push(Missing { what: "issuer", name: keys.issuer, reason: keys.fault.to_string() });
         }
-        for (upstream, probed) in join_all(site.upstreams().map(probe)).await {
+        // Without a use for it an upstream need not be there.
+        let upstreams = site.upstreams().filter(|_| self.door.mode == Mode::Proxy);
+        for (upstream, probed) in join_all(upstreams.map(probe)).await {
             if let Err(reason) = probed {
                 missing.push(Missing { what: "upstream", name: upstream.to_string(), reason });
             }

@@ -14,6 +14,10 @@ pub(crate) enum Trouble {
     Authority(BadAuthority),
     /// A path that is read in two ways and is of two routes.
     AmbiguousPath,
+    /// A proxy asks that is none of the trusted ones.
+    UntrustedProxy,
+    /// The fields by which a proxy says what it asks about are absent, or there twice, or not usable.
+    ForwardedFields,
     /// The method CONNECT.
     Connect,
     /// More fields than allowed.
@@ -25,7 +29,8 @@ pub(crate) enum Trouble {
 impl Trouble {
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
-            Self::AmbiguousPath | Self::Authority(_) => StatusCode::BAD_REQUEST,
+            Self::AmbiguousPath | Self::Authority(_) | Self::ForwardedFields => StatusCode::BAD_REQUEST,
+            Self::UntrustedProxy => StatusCode::FORBIDDEN,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Forward(error) => error.status(),
@@ -36,6 +41,8 @@ impl Trouble {
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::AmbiguousPath => "ambiguous_path",
+            Self::UntrustedProxy => "untrusted_proxy",
+            Self::ForwardedFields => "forwarded_fields",
             Self::Authority(BadAuthority::HostRepeated) => "host_repeated",
             Self::Authority(BadAuthority::HostMissing) => "host_missing",
             Self::Authority(BadAuthority::HostMalformed) => "host_malformed",
@@ -64,6 +71,8 @@ impl Trouble {
 
     const fn description(&self) -> &'static str {
         match self {
+            Self::UntrustedProxy => "not a trusted proxy",
+            Self::ForwardedFields => "the proxy does not say clearly what it asks about",
             Self::AmbiguousPath => "the path can be read in two ways",
             Self::Authority(BadAuthority::HostRepeated) => "more than one Host field",
             Self::Authority(BadAuthority::HostMissing) => "no Host field",

@@ -13,11 +13,13 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 
 use crate::answer::Trouble;
 use crate::authority::{BadAuthority, authority};
 use crate::body::{Content, GatewayBody};
 use crate::decisions::DecisionSink;
+use crate::forward_auth::{FrontProxy, Mode};
 use crate::identity;
 use crate::metrics::Metrics;
 use crate::site::{Choice, Site};
@@ -31,6 +33,7 @@ pub(crate) struct Door {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) decisions: Arc<dyn DecisionSink>,
     pub(crate) metrics: Metrics,
+    pub(crate) mode: Mode,
 }
 
 /// The site of the moment.
@@ -66,6 +69,10 @@ impl Door {
         let (head, body) = request.into_parts();
         let visit = Visit { door: self, site: &site };
         let response = match visit.open(&head) {
+            Ok(Opened::ToBeAdvised { proxy, trusted }) => {
+                let response = visit.advise(&head, peer.ip(), proxy, trusted).await;
+                to_unread(&head, body, response).await
+            }
             Err(trouble) => to_unread(&head, body, self.own_answer(&trouble)).await,
             Ok(Opened::Answered(response)) => to_unread(&head, body, response).await,
             Ok(Opened::ToBeJudged(choice)) => visit.judge(choice, head, body, peer).await,
@@ -77,22 +84,23 @@ impl Door {
         response.map(|content| GatewayBody::new(content, in_flight))
     }
 
-    fn own_answer(&self, trouble: &Trouble) -> Response<Content> {
+    pub(crate) fn own_answer(&self, trouble: &Trouble) -> Response<Content> {
         self.metrics.trouble(trouble.code());
         trouble.to_response().map(Content::Own)
     }
 }
 
 /// One request at the site that it found.
-struct Visit<'a> {
-    door: &'a Door,
-    site: &'a Site,
+pub(crate) struct Visit<'a> {
+    pub(crate) door: &'a Door,
+    pub(crate) site: &'a Site,
 }
 
 /// What became of a request before its credentials were looked at.
 enum Opened<'a> {
     Answered(Response<Content>),
     ToBeJudged(Choice<'a>),
+    ToBeAdvised { proxy: FrontProxy, trusted: &'a [IpNet] },
 }
 
 impl<'a> Visit<'a> {
@@ -103,6 +111,11 @@ impl<'a> Visit<'a> {
         }
         if head.headers.len() > self.site.max_fields {
             return Err(Trouble::TooManyFields);
+        }
+        if let Mode::ForwardAuth { proxy, trusted } = &self.door.mode {
+            // Its own metadata is served to whoever is sent here for it.
+            let answered = self.open_to_all(head).map(Opened::Answered);
+            return Ok(answered.unwrap_or(Opened::ToBeAdvised { proxy: *proxy, trusted }));
         }
         let authority = self.authority(head).map_err(Trouble::Authority)?;
         // For another authority the verdict says what that means at this stage.

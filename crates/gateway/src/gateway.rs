@@ -125,7 +125,7 @@ impl Gateway {
             fetch: Arc::new(ReqwestFetch::new()?),
         };
         let site = SiteCell::new(Site::new(&settings, &lasting, None)?);
-        let door = Arc::new(Door { site, clock, decisions, metrics: Metrics::default() });
+        let door = Arc::new(Door { site, clock, decisions, metrics: Metrics::default(), mode: settings.mode.clone() });
         let reloader = Reloader::new(Arc::clone(&door), lasting, replay.clone(), settings);
         Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits, reloader })
     }

@@ -53,6 +53,7 @@ pub mod config;
 mod connection;
 mod decisions;
 mod door;
+mod forward_auth;
 mod gateway;
 mod identity;
 mod listener;
@@ -65,5 +66,6 @@ mod wire;
 
 pub use self::config::{GatewayConfig, Settings};
 pub use self::decisions::{DecisionLines, DecisionSink, NoDecisions};
+pub use self::forward_auth::{FrontProxy, Mode};
 pub use self::gateway::{Gateway, GatewayError};
 pub use self::reload::Reloader;

@@ -25,6 +25,15 @@ pub(crate) struct GatewayCommand {
     /// TOML file with the same keys as the flags
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
+    /// What to do with a request that may pass: proxy it, or forward-auth, to answer another proxy [default: proxy]
+    #[arg(long, value_name = "MODE", env = "COUNTERSIGN_MODE")]
+    mode: Option<String>,
+    /// With --mode forward-auth, the proxy that asks: nginx, caddy, traefik
+    #[arg(long, value_name = "PROXY", env = "COUNTERSIGN_PROXY")]
+    proxy: Option<String>,
+    /// Network or address that this proxy asks from; may be given more than once [default: loopback]
+    #[arg(long = "trusted-proxy", value_name = "NETWORK", env = "COUNTERSIGN_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<String>,
     /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
     listen: Option<String>,
@@ -115,6 +124,9 @@ impl GatewayCommand {
 
     fn said(self) -> GatewayConfig {
         GatewayConfig {
+            mode: self.mode,
+            proxy: self.proxy,
+            trusted_proxies: self.trusted_proxies,
             listen: self.listen,
             public_origin: self.public_origin,
             upstream: self.upstream,

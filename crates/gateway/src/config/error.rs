@@ -75,6 +75,12 @@ pub enum Problem {
         /// What stands there.
         value: String,
     },
+    /// Not a network.
+    #[error("{value:?} is no network; write one like 10.0.0.0/8, or an address")]
+    Network {
+        /// What stands there.
+        value: String,
+    },
     /// Not an origin.
     #[error("{value:?} is not usable: {fault}")]
     Origin {

@@ -6,6 +6,7 @@ mod date;
 mod error;
 mod issuer;
 mod limits;
+mod mode;
 mod names;
 mod resolve;
 mod route;
@@ -26,6 +27,12 @@ pub use self::settings::{ReplaySetting, Settings};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GatewayConfig {
+    /// `proxy`, or `forward-auth` to answer another proxy; `proxy` when absent.
+    pub mode: Option<String>,
+    /// That other proxy: `nginx`, `caddy` or `traefik`.
+    pub proxy: Option<String>,
+    /// Networks that it may ask from, like `10.0.0.0/8`; loopback addresses when absent.
+    pub trusted_proxies: Vec<String>,
     /// Address and port to listen on; `127.0.0.1:8080` when absent.
     pub listen: Option<String>,
     /// The origin under which clients know the API.
@@ -129,6 +136,9 @@ impl GatewayConfig {
         // Dates belong to the stage that they follow.
         let stages = if self.stage.is_some() { self.stages } else { first_filled(self.stages, lower.stages) };
         Self {
+            mode: self.mode.or(lower.mode),
+            proxy: self.proxy.or(lower.proxy),
+            trusted_proxies: first_filled(self.trusted_proxies, lower.trusted_proxies),
             listen: self.listen.or(lower.listen),
             public_origin: self.public_origin.or(lower.public_origin),
             aliases: first_filled(self.aliases, lower.aliases),

@@ -11,6 +11,8 @@ use super::error::{ConfigError, ConfigErrors, Key, Problem};
 use super::settings::{ReplaySetting, Settings};
 use super::{GatewayConfig, IssuerEntry, issuer, names};
 
+/// The discard port: nothing is sent there.
+const NO_UPSTREAM: &str = "http://127.0.0.1:9";
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 impl GatewayConfig {
@@ -31,6 +33,7 @@ impl GatewayConfig {
     fn collect(&self, directory: &Path, faults: &mut Faults) -> Option<Settings> {
         let basics = self.basics(directory, faults);
         let chosen = Settings {
+            mode: self.mode(faults),
             upstream_host: faults
                 .chosen("upstream_host", self.upstream_host.as_deref(), names::upstream_host)
                 .unwrap_or_default(),
@@ -72,8 +75,9 @@ impl GatewayConfig {
         for alias in &self.aliases {
             aliases.extend(faults.take("aliases", public_origin(alias, loopback, &mut warnings)));
         }
-        let upstream =
-            faults.needed("upstream", self.upstream.as_deref(), UPSTREAM, |url| url.parse().map_err(Problem::Upstream));
+        // Who only answers another proxy has no upstream; one that is never used stands in.
+        let upstream = self.upstream.as_deref().or(self.only_answers().then_some(NO_UPSTREAM));
+        let upstream = faults.needed("upstream", upstream, UPSTREAM, |url| url.parse().map_err(Problem::Upstream));
         let issuers = self.issuers(directory, faults);
         let audience = faults.needed("audience", self.audience.as_deref(), AUDIENCE, audience);
         Some(Settings { aliases, warnings, ..Settings::new(listen, origin?, upstream?, issuers, audience?) })
@@ -168,7 +172,7 @@ impl GatewayConfig {
 pub(super) struct Faults(pub(super) Vec<ConfigError>);
 
 impl Faults {
-    fn add(&mut self, name: &'static str, problem: Problem) {
+    pub(super) fn add(&mut self, name: &'static str, problem: Problem) {
         self.0.push(ConfigError { key: Key::top(name), problem });
     }
 

@@ -10,10 +10,13 @@ use countersign_resource::{Cors, IssuerConfig, Stage};
 use super::client::ClientSettings;
 use super::limits::GatewayLimits;
 use super::route::RouteSettings;
+use crate::forward_auth::Mode;
 
 /// What a gateway runs by. Made by [`super::GatewayConfig::resolve`], or by hand from [`Settings::new`].
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What is done with a request that may pass.
+    pub mode: Mode,
     /// Where to listen.
     pub listen: SocketAddr,
     /// The origin under which clients know the API.
@@ -91,6 +94,7 @@ impl Settings {
         audience: impl Into<String>,
     ) -> Self {
         Self {
+            mode: Mode::default(),
             listen,
             public_origin,
             aliases: Vec::new(),

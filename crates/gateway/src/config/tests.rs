@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::path::Path;
 
 use countersign_dpop::NoncePolicy;
@@ -7,6 +8,7 @@ use countersign_replay::RedisServer;
 use countersign_resource::{BearerAllowance, Stage};
 
 use super::*;
+use crate::forward_auth::{FrontProxy, Mode};
 
 fn minimal() -> GatewayConfig {
     GatewayConfig {
@@ -150,6 +152,31 @@ fn a_shared_store_is_read_with_its_password_from_a_file() {
     let other = GatewayConfig { replay_ca_file: some("password"), ..config };
     let error = other.resolve(directory.path()).unwrap_err().to_string();
     assert!(error.starts_with("replay_ca_file: ") && !error.contains("canary"), "{error}");
+}
+
+#[test]
+fn answering_another_proxy_needs_its_kind_and_no_upstream() {
+    let config = GatewayConfig { mode: some("forward-auth"), proxy: some("caddy"), upstream: None, ..minimal() };
+    let Mode::ForwardAuth { proxy: FrontProxy::Caddy, trusted } = resolve(&config).unwrap().mode else {
+        panic!("mode")
+    };
+    let trusts = |address: &str| trusted.iter().any(|network| network.contains(&address.parse::<IpAddr>().unwrap()));
+    assert!(trusts("127.0.0.1") && trusts("::1") && !trusts("192.0.2.1"));
+    let config = GatewayConfig { trusted_proxies: vec!["10.0.0.0/8".to_owned(), "::5".to_owned()], ..config };
+    assert!(resolve(&config).is_ok());
+    for (fault, config) in [
+        ("trusted_proxies: ", GatewayConfig { trusted_proxies: vec!["10.0.0.0/99".to_owned()], ..config.clone() }),
+        ("proxy: missing; which proxy asks", GatewayConfig { proxy: None, ..config.clone() }),
+        ("proxy: \"apache\" is none of", GatewayConfig { proxy: some("apache"), ..config.clone() }),
+        ("mode: \"auth\" is none of", GatewayConfig { mode: some("auth"), ..config.clone() }),
+        (
+            "proxy: cannot stand beside mode = proxy",
+            GatewayConfig { mode: None, upstream: minimal().upstream, ..config },
+        ),
+    ] {
+        let error = resolve(&config).unwrap_err();
+        assert!(error.contains(fault), "{fault} in {error}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign_dpop::jose::{Algorithm, JwkSet, SoftwareKey, VerificationKey, sign_compact};
 use countersign_dpop::time::{Clock, SystemClock};
-use countersign_dpop::{ProofMaker, ProofRequest};
+use countersign_dpop::{NoncePolicy, ProofMaker, ProofRequest};
 use countersign_gateway::config::ReplaySetting;
 use countersign_gateway::{Gateway, GatewayConfig, GatewayError, NoDecisions, Settings};
 use countersign_replay::RedisServer;
@@ -30,8 +30,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const ORIGIN: &str = "https://api.example.com";
-const HOST: &str = "api.example.com";
+pub(crate) const ORIGIN: &str = "https://api.example.com";
+pub(crate) const HOST: &str = "api.example.com";
 const ISSUER: &str = "https://idp.example.com";
 /// The field by which the API tells the requests apart.
 pub(crate) const NUMBER: &str = "x-number";
@@ -41,9 +41,10 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     /// How often the API saw each number.
     pub(crate) seen: Arc<Mutex<HashMap<String, u32>>>,
-    upstream: SocketAddr,
+    pub(crate) upstream: SocketAddr,
     issuer: SoftwareKey,
-    replay: ReplaySetting,
+    change: Box<dyn Fn(&mut Settings)>,
+    clock: Arc<dyn Clock>,
     pub(crate) client: Arc<HonestClient>,
 }
 
@@ -57,6 +58,7 @@ pub(crate) struct Node {
 pub(crate) struct HonestClient {
     proofs: ProofMaker,
     token: String,
+    clock: Arc<dyn Clock>,
     http: Client<HttpConnector, Empty<Bytes>>,
 }
 
@@ -69,11 +71,30 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn start(nodes: usize, replay: ReplaySetting) -> Self {
+        Self::start_with(nodes, move |settings| {
+            if matches!(replay, ReplaySetting::Node { .. }) {
+                settings.nonce = NoncePolicy::Required;
+            }
+            settings.replay = replay.clone();
+        })
+        .await
+    }
+
+    /// Starts gateways with changed settings.
+    pub(crate) async fn start_with(nodes: usize, change: impl Fn(&mut Settings) + 'static) -> Self {
+        Self::start_at(Arc::new(SystemClock), nodes, change).await
+    }
+
+    pub(crate) async fn start_at(
+        clock: Arc<dyn Clock>,
+        nodes: usize,
+        change: impl Fn(&mut Settings) + 'static,
+    ) -> Self {
         let seen = Arc::new(Mutex::new(HashMap::new()));
         let upstream = count(Arc::clone(&seen)).await;
         let issuer = SoftwareKey::generate(Algorithm::Es256).unwrap();
-        let client = Arc::new(HonestClient::new(&issuer).await);
-        let mut world = Self { nodes: Vec::new(), seen, upstream, issuer, replay, client };
+        let client = Arc::new(HonestClient::new(&issuer, Arc::clone(&clock)).await);
+        let mut world = Self { nodes: Vec::new(), seen, upstream, issuer, change: Box::new(change), client, clock };
         for _ in 0..nodes {
             let address = free_address().unwrap();
             world.nodes.push(world.node(address).await.unwrap());
@@ -82,7 +103,7 @@ impl World {
     }
 
     pub(crate) async fn node(&self, address: SocketAddr) -> Result<Node, GatewayError> {
-        let gateway = Gateway::bind(self.settings(address), Arc::new(SystemClock), Arc::new(NoDecisions)).await?;
+        let gateway = Gateway::bind(self.settings(address), Arc::clone(&self.clock), Arc::new(NoDecisions)).await?;
         let (address, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(gateway.serve(async move {
@@ -101,6 +122,11 @@ impl World {
         self.nodes.insert(place, node);
     }
 
+    /// Other settings for the gateways to come.
+    pub(crate) fn change(&mut self, change: impl Fn(&mut Settings) + 'static) {
+        self.change = Box::new(change);
+    }
+
     fn settings(&self, address: SocketAddr) -> Settings {
         let config = GatewayConfig {
             listen: Some(address.to_string()),
@@ -109,13 +135,12 @@ impl World {
             upstream: Some(format!("http://{}", self.upstream)),
             issuer: Some(ISSUER.to_owned()),
             audience: Some(ORIGIN.to_owned()),
-            replay: matches!(self.replay, ReplaySetting::Node { .. }).then(|| "node".to_owned()),
             ..GatewayConfig::default()
         };
         let mut settings = config.resolve(Path::new(".")).unwrap();
         let key = VerificationKey { kid: Some("k1".to_owned()), alg: None, key: self.issuer.public_jwk().clone() };
         settings.issuers = vec![IssuerConfig::with_key_set(ISSUER, JwkSet::from_keys(vec![key])).unwrap()];
-        settings.replay = self.replay.clone();
+        (self.change)(&mut settings);
         settings
     }
 
@@ -142,34 +167,51 @@ impl World {
 }
 
 impl HonestClient {
-    async fn new(issuer: &SoftwareKey) -> Self {
+    async fn new(issuer: &SoftwareKey, clock: Arc<dyn Clock>) -> Self {
         let proofs = ProofMaker::new(Arc::new(SoftwareKey::generate(Algorithm::Es256).unwrap()));
-        let now = SystemClock.now().seconds();
+        let now = clock.now().seconds();
         let claims = json!({
-            "iss": ISSUER, "aud": ORIGIN, "sub": "alice", "client_id": "client-1", "iat": now, "exp": now + 3_600,
+            "iss": ISSUER, "aud": ORIGIN, "sub": "alice", "client_id": "client-1", "scope": "read", "iat": now, "exp": now + 3_600,
             "jti": "t1", "cnf": { "jkt": proofs.jkt().to_string() },
         });
         let header = r#"{"typ":"at+jwt","alg":"ES256","kid":"k1"}"#;
         let token = sign_compact(issuer, header, &claims.to_string()).await.unwrap();
-        Self { proofs, token, http: Client::builder(TokioExecutor::new()).build_http() }
+        Self { proofs, token, clock, http: Client::builder(TokioExecutor::new()).build_http() }
     }
 
     pub(crate) async fn proof(&self, nonce: Option<&str>) -> String {
-        let url = format!("{ORIGIN}/");
-        let request = ProofRequest { method: "GET", url: &url, token: Some(&self.token), nonce };
-        self.proofs.make(&request, SystemClock.now()).await.unwrap()
+        self.proof_for("GET", "/", nonce).await
+    }
+
+    pub(crate) async fn proof_for(&self, method: &str, path: &str, nonce: Option<&str>) -> String {
+        let url = format!("{ORIGIN}{path}");
+        let request = ProofRequest { method, url: &url, token: Some(&self.token), nonce };
+        self.proofs.make(&request, self.clock.now()).await.unwrap()
     }
 
     /// Sends the request `number` with `proof`. `None` when no answer came, as from a node that has just ended.
     pub(crate) async fn present(&self, node: SocketAddr, number: &str, proof: &str) -> Option<Answer> {
-        let request = Request::get(format!("http://{node}/"))
-            .header("host", HOST)
-            .header("authorization", format!("DPoP {}", self.token))
-            .header("dpop", proof)
-            .header(NUMBER, number)
-            .body(Empty::new())
-            .unwrap();
-        self.send(request).await
+        let fields = [("host", HOST), ("authorization", &self.credentials()), ("dpop", proof), (NUMBER, number)];
+        self.exchange(node, "GET", "/", &fields).await
+    }
+
+    /// The value of `Authorization`.
+    pub(crate) fn credentials(&self) -> String {
+        format!("DPoP {}", self.token)
+    }
+
+    pub(crate) async fn exchange(
+        &self,
+        server: SocketAddr,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+    ) -> Option<Answer> {
+        let mut request = Request::builder().method(method).uri(format!("http://{server}{target}"));
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Empty::new()).unwrap()).await
     }
 
     /// Sends a request as an honest client does: once more, with a fresh proof, when it is given a nonce.
@@ -198,7 +240,7 @@ impl Answer {
     }
 }
 
-/// An API that counts how often it sees each number.
+/// An API that counts how often it sees each number, and answers with what it received.
 async fn count(seen: Arc<Mutex<HashMap<String, u32>>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -209,7 +251,11 @@ async fn count(seen: Arc<Mutex<HashMap<String, u32>>>) -> SocketAddr {
             let service = service_fn(move |request: Request<Incoming>| {
                 let number = request.headers().get(NUMBER).map(|number| number.to_str().unwrap().to_owned());
                 *seen.lock().unwrap().entry(number.unwrap_or_default()).or_default() += 1;
-                async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello")))) }
+                let mut lines = vec![format!("{} {}", request.method(), request.uri())];
+                lines.extend(
+                    request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())),
+                );
+                async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(lines.join("\n"))))) }
             });
             tokio::spawn(async move {
                 // A gateway that ends closes its connections as it likes.

@@ -1,7 +1,9 @@
-//! Three gateways in front of one API: with one Redis between them, and with nothing between them.
+//! Gateways as they are deployed: three in front of one API, with one Redis between them or nothing; behind nginx and
+//! Caddy.
 #![expect(clippy::unwrap_used, reason = "what a test relies on")]
 
 mod flood;
+mod fronts;
 mod redis;
 mod world;
 
@@ -16,6 +18,11 @@ fn main() {
         trial("a shared store away: 503, not ready, and healing", &shared, redis::away_and_back),
         trial("a shared store that evicts stops the start", &shared, redis::evicting),
         trial("a nonce of one node is good at the other", &shared, redis::nonces_are_shared),
+        trial("behind nginx, by its example", &["nginx"], fronts::nginx),
+        trial("behind Caddy, by its example", &["caddy"], fronts::caddy),
+        trial("behind nginx, before an API that checks itself", &["nginx"], fronts::both_check),
+        trial("asked as traefik asks", &[], fronts::traefik),
+        trial("asked by nobody who may, or unclearly", &[], fronts::who_may_ask),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -1,0 +1,66 @@
+//! `mode`, `proxy` and `trusted_proxies`: what the gateway does with a request that may pass.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::GatewayConfig;
+use super::error::Problem;
+use super::resolve::Faults;
+use crate::forward_auth::{FrontProxy, Mode};
+
+const PROXIES: &str = "nginx, caddy, traefik";
+
+impl GatewayConfig {
+    /// True when requests are only judged, never forwarded.
+    pub(super) fn only_answers(&self) -> bool {
+        self.mode.as_deref().is_some_and(|mode| mode != "proxy")
+    }
+
+    pub(super) fn mode(&self, faults: &mut Faults) -> Mode {
+        match self.mode.as_deref() {
+            None | Some("proxy") => {
+                if self.proxy.is_some() {
+                    let what = "say mode = forward-auth, or leave it out";
+                    faults.add("proxy", Problem::Contradiction { other: "mode = proxy", what });
+                }
+                Mode::Proxy
+            }
+            Some("forward-auth") => self.forward_auth(faults),
+            Some(value) => {
+                let choices = "proxy, forward-auth";
+                faults.add("mode", Problem::NotAChoice { value: value.to_owned(), choices });
+                Mode::Proxy
+            }
+        }
+    }
+
+    fn forward_auth(&self, faults: &mut Faults) -> Mode {
+        let trusted = self.trusted(faults);
+        match self.proxy.as_deref().map(|name| (name, name.parse::<FrontProxy>())) {
+            Some((_, Ok(proxy))) => return Mode::ForwardAuth { proxy, trusted },
+            Some((name, Err(()))) => {
+                faults.add("proxy", Problem::NotAChoice { value: name.to_owned(), choices: PROXIES });
+            }
+            None => faults.add("proxy", Problem::Missing { what: "which proxy asks: nginx, caddy or traefik" }),
+        }
+        Mode::Proxy
+    }
+
+    fn trusted(&self, faults: &mut Faults) -> Vec<IpNet> {
+        if self.trusted_proxies.is_empty() {
+            let loopback = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+            return vec![loopback.into(), Ipv6Net::from(Ipv6Addr::LOCALHOST).into()];
+        }
+        let mut trusted = Vec::new();
+        for value in &self.trusted_proxies {
+            let network =
+                value.parse::<IpNet>().or_else(|_| value.parse().map(|address: std::net::IpAddr| address.into()));
+            match network {
+                Ok(network) => trusted.push(network),
+                Err(_) => faults.add("trusted_proxies", Problem::Network { value: value.clone() }),
+            }
+        }
+        trusted
+    }
+}
