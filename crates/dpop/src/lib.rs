@@ -101,5 +101,7 @@ pub use self::error::{ErrorCode, Rejection};
 pub use self::htu::{Htu, HtuDifference, HtuError, PublicOrigin, PublicOriginError};
 pub use self::make::{MakeError, ProofMaker, ProofRequest};
 pub use self::nonce::{NoRandomness, NonceAge, NonceIssuer, NonceKey, NonceKeyRing, NoncePolicy};
-pub use self::proof::{MAX_JTI_LENGTH, MAX_PROOF_LENGTH, Proof};
+pub use self::proof::{
+    KnownHeader, KnownHeaders, MAX_JTI_LENGTH, MAX_PROOF_LENGTH, NoKnownHeaders, PreparedKey, Proof,
+};
 pub use self::verifier::{BoundProof, CheckedProof, ConfirmedRequest, ExpectedRequest, VerifiedProof, Verifier};

@@ -97,8 +97,7 @@ pub(crate) fn check_nonce(
 /// Check 6: the signature verifies with the key in the header. The dearest check, so the last; only when it fails is
 /// it asked whether the key was one at all.
 pub(crate) fn check_signature(proof: &Proof<'_>, algorithms: &Algorithms) -> Result<(), Rejection> {
-    let (message, signature) = (proof.jws.signing_input(), proof.jws.signature());
-    algorithms.verify(proof.algorithm, &proof.key, message, signature).map_err(|InvalidSignature| {
-        if proof.key.is_on_curve() { ProofError::BadSignature.into() } else { KeyError::NotOnCurve.into() }
+    proof.verify(algorithms).map_err(|InvalidSignature| {
+        if proof.key().is_on_curve() { ProofError::BadSignature.into() } else { KeyError::NotOnCurve.into() }
     })
 }

@@ -4,6 +4,9 @@ const LIMIT: usize = 256;
 /// Makes a value from the wire fit for logs: at most 256 characters, those that could steer a terminal or start a
 /// new line replaced.
 pub(crate) fn shorten(text: &str) -> String {
+    if text.len() <= LIMIT && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return text.to_owned();
+    }
     let mut short: String =
         text.chars().take(LIMIT).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '\u{fffd}' }).collect();
     if text.chars().nth(LIMIT).is_some() {

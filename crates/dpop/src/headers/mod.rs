@@ -55,7 +55,7 @@ pub fn read_proof(headers: &HeaderMap) -> Result<Option<&str>, CredentialsError>
     };
     let proof = trim_blanks(field.as_bytes());
     // A comma joins fields (RFC 9110 §5.3), so a value that holds one may have been two fields on its way here.
-    if proof.is_empty() || !proof.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',') {
+    if proof.is_empty() || !all(proof, |byte| byte.is_ascii_graphic() && byte != b',') {
         return Err(CredentialsError::ProofNotText);
     }
     std::str::from_utf8(proof).map(Some).map_err(|_| CredentialsError::ProofNotText)
@@ -138,7 +138,17 @@ fn read_token68(after_scheme: &[u8]) -> Result<&str, CredentialsError> {
 /// `token68` of RFC 9110 §11.2.
 pub(crate) fn is_token68(text: &[u8]) -> bool {
     let unpadded = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    unpadded > 0 && text[..unpadded].iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+    unpadded > 0 && all(&text[..unpadded], is_token68_byte)
+}
+
+const fn is_token68_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+}
+
+/// Whether every byte is `good`. Looks at all of them, which is faster for texts of hundreds of bytes that nearly
+/// always are.
+fn all(text: &[u8], good: impl Fn(u8) -> bool) -> bool {
+    text.iter().fold(true, |so_far, &byte| so_far & good(byte))
 }
 
 /// `tchar` of RFC 9110 §5.6.2.

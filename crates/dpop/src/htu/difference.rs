@@ -56,7 +56,9 @@ impl HtuDifference {
             Self::TrailingSlash
         } else if one.eq_ignore_ascii_case(other) {
             Self::PathCase
-        } else if with_single_slashes(one) == with_single_slashes(other) {
+        } else if (has_odd_slashes(one) || has_odd_slashes(other))
+            && with_single_slashes(one) == with_single_slashes(other)
+        {
             Self::PathSlashes
         } else if short.len() > 1 && long.ends_with(short) {
             Self::PathPrefix
@@ -84,6 +86,11 @@ impl<'a> Components<'a> {
         };
         Self { scheme, host, port, path }
     }
+}
+
+/// Without any, reading slashes differently changes nothing.
+fn has_odd_slashes(path: &str) -> bool {
+    path.contains("//") || path.contains("%2F")
 }
 
 fn with_single_slashes(path: &str) -> String {

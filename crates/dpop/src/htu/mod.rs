@@ -86,6 +86,11 @@ impl Htu {
         &self.0
     }
 
+    /// The normal form, given away.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+
     /// Says where the two differ first; `None` when they are equal.
     pub fn difference(&self, other: &Self) -> Option<HtuDifference> {
         HtuDifference::between(&self.0, &other.0)

@@ -140,6 +140,10 @@ pub(super) fn push_path(text: &mut String, path: &str) -> Result<(), HtuError> {
         text.push('/');
         return Ok(());
     }
+    if is_normal(path.as_bytes()) {
+        text.push_str(path);
+        return Ok(());
+    }
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let before = text.len();
@@ -156,6 +160,19 @@ pub(super) fn push_path(text: &mut String, path: &str) -> Result<(), HtuError> {
         }
     }
     Ok(())
+}
+
+/// True when it is plain to see that the path, which begins with a slash, is in its normal form: no percent-encoding,
+/// and no segment that begins with a dot.
+fn is_normal(path: &[u8]) -> bool {
+    let mut before = 0;
+    for &byte in path {
+        if (byte != b'/' && !is_pchar(byte)) || (byte == b'.' && before == b'/') {
+            return false;
+        }
+        before = byte;
+    }
+    path.first() == Some(&b'/')
 }
 
 fn push_segment(text: &mut String, segment: &str) -> Result<(), HtuError> {

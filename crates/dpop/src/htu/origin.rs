@@ -71,6 +71,14 @@ impl PublicOrigin {
     /// # Errors
     /// `NotAbsolute` without a slash at the start, `Character`, `PercentEncoding` or `Length` of [`HtuError`].
     pub fn htu(&self, path_and_query: &str) -> Result<Htu, HtuError> {
+        self.htu_in(path_and_query, String::new())
+    }
+
+    /// [`PublicOrigin::htu`] in the room of a text that is no longer needed, such as [`Htu::into_string`] gives.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn htu_in(&self, path_and_query: &str, room: String) -> Result<Htu, HtuError> {
         let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
         if !path.starts_with('/') {
             return Err(HtuError::NotAbsolute);
@@ -78,7 +86,9 @@ impl PublicOrigin {
         if self.text.len() + path.len() > Htu::MAX_LENGTH {
             return Err(HtuError::Length);
         }
-        let mut text = String::with_capacity(self.text.len() + path.len());
+        let mut text = room;
+        text.clear();
+        text.reserve(self.text.len() + path.len());
         text.push_str(&self.text);
         push_path(&mut text, path)?;
         Ok(Htu(text))

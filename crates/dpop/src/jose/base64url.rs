@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use base64::engine::Simd;
 use base64::engine::general_purpose::NO_PAD;
 use base64::{DecodeError, DecodeSliceError, Engine};
+use smallvec::SmallVec;
 
 static STRICT: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(NO_PAD));
 
@@ -61,6 +62,18 @@ pub(crate) fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], Decode
 /// Writes `bytes` to the end of `text`.
 pub(crate) fn encode_to(bytes: impl AsRef<[u8]>, text: &mut String) {
     STRICT.encode_string(bytes, text);
+}
+
+/// Writes `bytes` to the end of `text`, as [`encode_to`] does.
+pub(crate) fn append_base64url<const N: usize>(bytes: &[u8], text: &mut SmallVec<[u8; N]>)
+where
+    [u8; N]: smallvec::Array<Item = u8>,
+{
+    let before = text.len();
+    text.resize(before + bytes.len().div_ceil(3) * 4, 0);
+    // There is room for it with its padding, so writing it without cannot fail.
+    let written = STRICT.encode_slice(bytes, &mut text[before..]).unwrap_or(0);
+    text.truncate(before + written);
 }
 
 #[cfg(test)]

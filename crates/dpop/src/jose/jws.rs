@@ -63,6 +63,14 @@ impl JwsBuffer {
     pub const fn new() -> Self {
         Self { bytes: Vec::new() }
     }
+
+    fn with_room_for(&mut self, parts: &[&[u8]]) -> &mut [u8] {
+        let total = parts.iter().map(|part| room(part.len())).sum();
+        if self.bytes.len() < total {
+            self.bytes.resize(total, 0);
+        }
+        &mut self.bytes
+    }
 }
 
 /// A compact JWS, split and decoded. Its signature has not been looked at.
@@ -81,24 +89,7 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// See [`JwsError`].
     pub fn split(text: &'a [u8], buffer: &'a mut JwsBuffer, limit: usize) -> Result<Self, JwsError> {
-        if text.len() > limit {
-            return Err(JwsError::TooLong { length: text.len(), limit });
-        }
-        let [header, payload, signature] = three_parts(text)?;
-        let total = room(header.len()) + room(payload.len()) + room(signature.len());
-        if buffer.bytes.len() < total {
-            buffer.bytes.resize(total, 0);
-        }
-        let (decoded_header, rest) = decode_part(header, &mut buffer.bytes, JwsPart::Header)?;
-        let (decoded_payload, rest) = decode_part(payload, rest, JwsPart::Payload)?;
-        let (decoded_signature, _) = decode_part(signature, rest, JwsPart::Signature)?;
-        Ok(Self {
-            header: decoded_header,
-            payload: decoded_payload,
-            signature: decoded_signature,
-            signing_input: &text[..header.len() + 1 + payload.len()],
-            encoded_header: header,
-        })
+        EncodedJws::split(text, limit)?.decode(buffer)
     }
 
     /// The decoded header.
@@ -124,6 +115,52 @@ impl<'a> CompactJws<'a> {
     /// The header as it stood in the text; the same for every proof of one client.
     pub const fn encoded_header(&self) -> &'a [u8] {
         self.encoded_header
+    }
+}
+
+/// A compact JWS, bounded and split, with nothing decoded yet.
+#[derive(Clone, Copy)]
+pub(crate) struct EncodedJws<'a> {
+    text: &'a [u8],
+    header: &'a [u8],
+    payload: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> EncodedJws<'a> {
+    pub(crate) fn split(text: &'a [u8], limit: usize) -> Result<Self, JwsError> {
+        if text.len() > limit {
+            return Err(JwsError::TooLong { length: text.len(), limit });
+        }
+        let [header, payload, signature] = three_parts(text)?;
+        Ok(Self { text, header, payload, signature })
+    }
+
+    /// The header as it stands in the text.
+    pub(crate) const fn header(&self) -> &'a [u8] {
+        self.header
+    }
+
+    /// The bytes that were signed.
+    pub(crate) fn signing_input(&self) -> &'a [u8] {
+        &self.text[..self.header.len() + 1 + self.payload.len()]
+    }
+
+    pub(crate) fn decode(self, buffer: &'a mut JwsBuffer) -> Result<CompactJws<'a>, JwsError> {
+        let room = buffer.with_room_for(&[self.header, self.payload, self.signature]);
+        let (header, rest) = decode_part(self.header, room, JwsPart::Header)?;
+        let (payload, rest) = decode_part(self.payload, rest, JwsPart::Payload)?;
+        let (signature, _) = decode_part(self.signature, rest, JwsPart::Signature)?;
+        let signing_input = self.signing_input();
+        Ok(CompactJws { header, payload, signature, signing_input, encoded_header: self.header })
+    }
+
+    /// Payload and signature only: for a header whose text is known.
+    pub(crate) fn decode_after_header(self, buffer: &'a mut JwsBuffer) -> Result<[&'a [u8]; 2], JwsError> {
+        let room = buffer.with_room_for(&[self.payload, self.signature]);
+        let (payload, rest) = decode_part(self.payload, room, JwsPart::Payload)?;
+        let (signature, _) = decode_part(self.signature, rest, JwsPart::Signature)?;
+        Ok([payload, signature])
     }
 }
 

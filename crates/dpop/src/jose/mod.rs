@@ -19,6 +19,7 @@ pub(crate) use self::base64url::{decode_array, encode_to};
 pub use self::json::{JsonError, JsonLimits, from_strict_json};
 pub use self::jwk::{Jkt, JktError, PublicJwk};
 pub use self::jwk_set::{JwkSet, JwkSetError, VerificationKey};
+pub(crate) use self::jws::EncodedJws;
 pub use self::jws::{CompactJws, JwsBuffer, JwsError, JwsPart};
 pub use self::key::{KeyFormatError, SoftwareKey};
 pub use self::sign::{ProofSigner, SignError, Signing, sign_compact};

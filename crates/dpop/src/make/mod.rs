@@ -1,5 +1,7 @@
 //! Making proofs (RFC 9449 §4.2).
 
+mod jti;
+
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -101,10 +103,8 @@ impl ProofMaker {
     }
 
     fn signing_input(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
-        let mut random = [0; 16];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| MakeError::NoRandomness)?;
         let claims = ClaimsToSend {
-            jti: &encode_base64url(random),
+            jti: &encode_base64url(jti::draw()?),
             htm: request.method,
             htu: &sent_htu(request.url)?,
             iat: now.seconds(),

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::error::{KeyError, MalformedProof, ProofError, shorten};
+use super::ProofHeader;
+use crate::error::{KeyError, MalformedProof, ProofError, Rejection, shorten};
 use crate::jose::json::{Member, Reader, Value};
 use crate::jose::jwk::JwkMembers;
 use crate::jose::{Algorithm, Algorithms, JsonError, JsonLimits, JwsPart, PublicJwk};
@@ -20,6 +21,15 @@ pub(crate) struct HeaderMembers<'a> {
 impl<'a> HeaderMembers<'a> {
     pub(crate) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
         Self::read_object(json).map_err(|fault| MalformedProof::Json { part: JwsPart::Header, fault })
+    }
+
+    /// Every check of the header, in their order.
+    pub(super) fn checked(&self, accepted: &Algorithms) -> Result<ProofHeader, Rejection> {
+        self.check_typ()?;
+        let algorithm = self.algorithm(accepted)?;
+        self.check_extensions()?;
+        let key = self.key(Some(algorithm))?;
+        Ok(ProofHeader { algorithm, jkt: key.jkt(), key })
     }
 
     /// Check 4.

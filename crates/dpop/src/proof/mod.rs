@@ -2,13 +2,17 @@
 
 mod claims;
 mod header;
+mod known;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 pub(crate) use self::claims::{ClaimMembers, Claims};
 pub(crate) use self::header::HeaderMembers;
+pub use self::known::{KnownHeader, KnownHeaders, NoKnownHeaders, PreparedKey};
 use crate::error::{MalformedProof, Rejection};
-use crate::jose::{Algorithm, Algorithms, CompactJws, Jkt, JwsBuffer, PublicJwk};
+use crate::jose::{Algorithm, Algorithms, EncodedJws, InvalidSignature, Jkt, JwsBuffer, PublicJwk};
 use crate::time::NumericDate;
 
 /// The longest proof that is read, in bytes of its compact form.
@@ -24,11 +28,24 @@ pub const MAX_JTI_LENGTH: usize = 256;
 /// its claims have not been checked.
 #[derive(Debug)]
 pub struct Proof<'a> {
-    pub(crate) jws: CompactJws<'a>,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) key: PublicJwk,
-    pub(crate) jkt: Jkt,
+    signing_input: &'a [u8],
+    signature: &'a [u8],
+    header: HeaderSource,
     pub(crate) claims: Claims<'a>,
+}
+
+/// What a header says, checked.
+#[derive(Clone, Debug)]
+struct ProofHeader {
+    algorithm: Algorithm,
+    key: PublicJwk,
+    jkt: Jkt,
+}
+
+#[derive(Debug)]
+enum HeaderSource {
+    Read(ProofHeader),
+    Known(Arc<KnownHeader>),
 }
 
 impl<'a> Proof<'a> {
@@ -43,31 +60,88 @@ impl<'a> Proof<'a> {
     /// # Errors
     /// `Malformed`, `Key`, or `Proof` with `TypMismatch`, `AlgNotAccepted` or `CritNotUnderstood`.
     pub fn parse(text: &'a str, buffer: &'a mut JwsBuffer, accepted: &Algorithms) -> Result<Self, Rejection> {
-        let jws = CompactJws::split(text.as_bytes(), buffer, MAX_PROOF_LENGTH).map_err(MalformedProof::Jws)?;
+        Self::parse_among(text, buffer, accepted, &NoKnownHeaders)
+    }
+
+    /// [`Proof::parse`] that does not read a header again whose exact text is known.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_among(
+        text: &'a str,
+        buffer: &'a mut JwsBuffer,
+        accepted: &Algorithms,
+        known: &dyn KnownHeaders,
+    ) -> Result<Self, Rejection> {
+        let jws = EncodedJws::split(text.as_bytes(), MAX_PROOF_LENGTH).map_err(MalformedProof::Jws)?;
+        let is_accepted = |header: &Arc<KnownHeader>| accepted.contains(header.algorithm());
+        match known.find(jws.header()).filter(is_accepted) {
+            Some(header) => Self::with_known_header(jws, header, buffer),
+            None => Self::with_new_header(jws, buffer, accepted),
+        }
+    }
+
+    fn with_known_header(
+        jws: EncodedJws<'a>,
+        header: Arc<KnownHeader>,
+        buffer: &'a mut JwsBuffer,
+    ) -> Result<Self, Rejection> {
+        let [payload, signature] = jws.decode_after_header(buffer).map_err(MalformedProof::Jws)?;
+        let claims = ClaimMembers::read(payload)?.typed()?;
+        Ok(Self { signing_input: jws.signing_input(), signature, header: HeaderSource::Known(header), claims })
+    }
+
+    fn with_new_header(
+        jws: EncodedJws<'a>,
+        buffer: &'a mut JwsBuffer,
+        accepted: &Algorithms,
+    ) -> Result<Self, Rejection> {
+        let jws = jws.decode(buffer).map_err(MalformedProof::Jws)?;
         let header = HeaderMembers::read(jws.header())?;
         let claims = ClaimMembers::read(jws.payload())?;
-        header.check_typ()?;
-        let algorithm = header.algorithm(accepted)?;
-        header.check_extensions()?;
-        let key = header.key(Some(algorithm))?;
+        let header = HeaderSource::Read(header.checked(accepted)?);
         let claims = claims.typed()?;
-        let jkt = key.jkt();
-        Ok(Self { jws, algorithm, key, jkt, claims })
+        Ok(Self { signing_input: jws.signing_input(), signature: jws.signature(), header, claims })
+    }
+
+    /// Whether the signature is one of the key in the header (RFC 9449 §4.3 check 7).
+    pub(crate) fn verify(&self, algorithms: &Algorithms) -> Result<(), InvalidSignature> {
+        match &self.header {
+            HeaderSource::Read(header) => header.verify(algorithms, self.signing_input, self.signature),
+            HeaderSource::Known(header) => header.verify(algorithms, self.signing_input, self.signature),
+        }
+    }
+
+    fn header(&self) -> &ProofHeader {
+        match &self.header {
+            HeaderSource::Read(header) => header,
+            HeaderSource::Known(header) => &header.header,
+        }
+    }
+
+    /// The bytes that were signed, as they stood in the text.
+    pub const fn signing_input(&self) -> &'a [u8] {
+        self.signing_input
+    }
+
+    /// The signature, decoded.
+    pub const fn signature(&self) -> &'a [u8] {
+        self.signature
     }
 
     /// The algorithm of the signature.
-    pub const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub fn algorithm(&self) -> Algorithm {
+        self.header().algorithm
     }
 
     /// The thumbprint of the key in the header.
-    pub const fn jkt(&self) -> &Jkt {
-        &self.jkt
+    pub fn jkt(&self) -> &Jkt {
+        &self.header().jkt
     }
 
     /// The key in the header.
-    pub const fn key(&self) -> &PublicJwk {
-        &self.key
+    pub fn key(&self) -> &PublicJwk {
+        &self.header().key
     }
 
     /// The unique identifier, 1 to [`MAX_JTI_LENGTH`] bytes of any characters.
@@ -98,5 +172,11 @@ impl<'a> Proof<'a> {
     /// The nonce that is said to be the server's. Keep it out of logs.
     pub fn nonce(&self) -> Option<&str> {
         self.claims.nonce.as_deref()
+    }
+}
+
+impl ProofHeader {
+    fn verify(&self, algorithms: &Algorithms, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
+        algorithms.verify(self.algorithm, &self.key, message, signature)
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{NonceError, ProofError, Rejection, ReplayError};
 use crate::htu::Htu;
 use crate::jose::{Algorithm, Algorithms, Jkt, JwsBuffer};
 use crate::nonce::{NonceAge, NonceIssuer, NonceKeyRing, NoncePolicy};
-use crate::proof::Proof;
+use crate::proof::{KnownHeaders, NoKnownHeaders, Proof};
 use crate::replay::{Epoch, EpochId, QuotaKey, Recorded, ReplayEntry, ReplayKey, ReplayStore};
 use crate::time::{NumericDate, Timestamp, Window};
 
@@ -130,7 +130,23 @@ impl Verifier {
         now: Timestamp,
         buffer: &mut JwsBuffer,
     ) -> Result<CheckedProof, Rejection> {
-        let proof = Proof::parse(proof, buffer, &self.algorithms)?;
+        self.check_among(proof, request, epoch, now, buffer, &NoKnownHeaders)
+    }
+
+    /// [`Verifier::check_in`] that does not read a header again whose exact text is `known`.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn check_among(
+        &self,
+        proof: &str,
+        request: &ExpectedRequest<'_>,
+        epoch: &Epoch,
+        now: Timestamp,
+        buffer: &mut JwsBuffer,
+        known: &dyn KnownHeaders,
+    ) -> Result<CheckedProof, Rejection> {
+        let proof = Proof::parse_among(proof, buffer, &self.algorithms, known)?;
         let claims = &proof.claims;
         checks::check_time(claims, self.window, now)?;
         checks::check_htm(claims, request.method)?;
@@ -139,11 +155,11 @@ impl Verifier {
         let nonce = checks::check_nonce(claims, self.nonce_policy, &self.nonce_issuer, epoch, now)?;
         checks::check_signature(&proof, &self.algorithms)?;
         Ok(CheckedProof {
-            algorithm: proof.algorithm,
-            jkt: proof.jkt,
+            algorithm: proof.algorithm(),
+            jkt: *proof.jkt(),
             iat: claims.iat,
             not_after: self.window.not_after(claims.iat),
-            replay_key: ReplayKey::new(&self.realm, &proof.jkt, &claims.jti),
+            replay_key: ReplayKey::new(&self.realm, proof.jkt(), &claims.jti),
             nonce_policy: self.nonce_policy,
             nonce,
         })

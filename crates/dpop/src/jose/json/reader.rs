@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::{JsonError, JsonLimits};
 
 /// Reads one JSON text.
@@ -14,7 +16,7 @@ pub(crate) struct Reader<'a> {
     members: usize,
     limits: JsonLimits,
     /// The names of the members read so far of every object that is open, innermost last.
-    names: Vec<Cow<'a, str>>,
+    names: SmallVec<[Cow<'a, str>; NAMES_AT_ONCE]>,
 }
 
 /// A value that has been read. What arrays and objects hold has been checked and skipped.
@@ -66,7 +68,7 @@ impl<'a> Reader<'a> {
     /// Starts on `bytes`, which must be UTF-8.
     pub(crate) fn new(bytes: &'a [u8], limits: JsonLimits) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(bytes).map_err(|fault| JsonError::Syntax { offset: fault.valid_up_to() })?;
-        Ok(Self { text, at: 0, depth: 0, members: 0, limits, names: Vec::with_capacity(NAMES_AT_ONCE) })
+        Ok(Self { text, at: 0, depth: 0, members: 0, limits, names: SmallVec::new() })
     }
 
     /// Checks a whole text and keeps nothing of it.

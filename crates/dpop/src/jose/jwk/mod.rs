@@ -13,9 +13,10 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, EcdsaVerificationAlgorithm,
     ParsedPublicKey,
 };
+use smallvec::SmallVec;
 
 use crate::error::KeyError;
-use crate::jose::base64url::{decode_array, encode_to};
+use crate::jose::base64url::{append_base64url, decode_array};
 use crate::jose::json::Reader;
 use crate::jose::{Algorithm, JsonLimits, encode_base64url};
 
@@ -128,7 +129,7 @@ impl PublicJwk {
 
     /// The thumbprint (RFC 7638 §3; RFC 8037 §2; RFC 9964 for `AKP`).
     pub fn jkt(&self) -> Jkt {
-        let hash = digest(&SHA256, self.to_json().as_bytes());
+        let hash = digest(&SHA256, &self.json());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(hash.as_ref());
         Jkt(bytes)
@@ -136,6 +137,11 @@ impl PublicJwk {
 
     /// The JWK as JSON with the required members only, in the order of the thumbprint.
     pub fn to_json(&self) -> String {
+        // Names of ours and base64url: always text.
+        String::from_utf8(self.json().into_vec()).unwrap_or_default()
+    }
+
+    fn json(&self) -> JsonText {
         match self {
             Self::P256 { x, y } => ec_json("P-256", x, y),
             Self::P384 { x, y } => ec_json("P-384", x, y),
@@ -177,18 +183,21 @@ impl PublicJwk {
     }
 }
 
-fn ec_json(curve: &str, x: &[u8], y: &[u8]) -> String {
+/// Room on the stack for the JSON of every key but RSA's and ML-DSA's.
+type JsonText = SmallVec<[u8; 256]>;
+
+fn ec_json(curve: &str, x: &[u8], y: &[u8]) -> JsonText {
     json_of(&[r#"{"crv":""#, curve, r#"","kty":"EC","x":""#, r#"","y":""#], &[&[], &[], x, y])
 }
 
 /// Each piece of text with the base64url of the bytes that follow it, and the end of the object.
-fn json_of(pieces: &[&str], bytes: &[&[u8]]) -> String {
-    let mut json = String::with_capacity(64 + bytes.iter().map(|bytes| bytes.len().div_ceil(3) * 4).sum::<usize>());
+fn json_of(pieces: &[&str], bytes: &[&[u8]]) -> JsonText {
+    let mut json = JsonText::new();
     for (piece, bytes) in pieces.iter().zip(bytes) {
-        json.push_str(piece);
-        encode_to(bytes, &mut json);
+        json.extend_from_slice(piece.as_bytes());
+        append_base64url(bytes, &mut json);
     }
-    json.push_str(r#""}"#);
+    json.extend_from_slice(br#""}"#);
     json
 }
 

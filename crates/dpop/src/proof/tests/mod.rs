@@ -1,5 +1,6 @@
 mod claims;
 mod header;
+mod known;
 
 use std::sync::{Arc, LazyLock};
 
@@ -94,7 +95,7 @@ fn reads_the_proofs_of_rfc_9449() {
         assert_eq!((&*proof.claims.jti, &*proof.claims.htm, &*proof.claims.htu), (jti, htm, htu));
         assert_eq!(proof.claims.iat, NumericDate::from_seconds(iat));
         assert_eq!((proof.claims.ath.as_deref(), proof.claims.nonce.as_deref()), (ath, None));
-        let (message, signature) = (proof.jws.signing_input(), proof.jws.signature());
+        let (message, signature) = (proof.signing_input(), proof.signature());
         assert_eq!(ALL.verify(proof.algorithm(), proof.key(), message, signature), Ok(()));
     }
 }
@@ -111,7 +112,7 @@ fn takes_what_the_maker_makes_with_every_algorithm() {
         assert_eq!((proof.algorithm(), proof.jkt()), (algorithm, maker.jkt()));
         assert_eq!((&*proof.claims.htm, &*proof.claims.htu), ("GET", "https://rs.example/a/b"));
         assert_eq!(proof.claims.nonce.as_deref(), Some("nonce"));
-        let (message, signature) = (proof.jws.signing_input(), proof.jws.signature());
+        let (message, signature) = (proof.signing_input(), proof.signature());
         assert_eq!(ALL.verify(algorithm, proof.key(), message, signature), Ok(()), "{algorithm}");
     }
 }
