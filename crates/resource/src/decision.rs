@@ -32,7 +32,7 @@ pub struct Decision {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The checks that were passed, in order.
-    pub checks: Vec<Check>,
+    pub checks: Checks,
     /// Seconds by which the client's clock is ahead of ours (negative: behind), by its proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
@@ -103,6 +103,41 @@ pub enum Check {
     Policy,
     /// The proof was never seen before.
     Replay,
+}
+
+/// The checks that a request passed. They are always made in the order of [`Check`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Checks {
+    passed: u8,
+}
+
+impl Checks {
+    /// Adds a check that was passed.
+    pub(crate) fn pass(&mut self, check: Check) {
+        self.passed |= 1 << check as u8;
+    }
+
+    /// True when `check` was passed.
+    pub fn has(self, check: Check) -> bool {
+        self.passed & 1 << check as u8 != 0
+    }
+
+    /// The checks that were passed, in order.
+    pub fn iter(self) -> impl Iterator<Item = Check> {
+        Check::ALL.into_iter().filter(move |check| self.has(*check))
+    }
+}
+
+impl Serialize for Checks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl Check {
+    /// Every check, in the order in which they are made.
+    pub const ALL: [Self; 7] =
+        [Self::Target, Self::Credentials, Self::Proof, Self::Token, Self::Confirmation, Self::Policy, Self::Replay];
 }
 
 /// The scheme of `Authorization`.

@@ -55,7 +55,7 @@ mod verdict;
 
 pub use self::access::Access;
 pub use self::cors::{Cors, CorsError};
-pub use self::decision::{Check, Decision, DecisionOutcome, PresentedScheme};
+pub use self::decision::{Check, Checks, Decision, DecisionOutcome, PresentedScheme};
 #[cfg(feature = "axum")]
 pub use self::extract::NoAccess;
 pub use self::issuer::{
@@ -65,7 +65,7 @@ pub use self::issuer::{
 pub use self::layer::{DpopLayer, DpopService, GuardedBody, Observed};
 pub use self::metadata::ResourceMetadata;
 pub use self::refusal::Refusal;
-pub use self::server::{RequestFacts, ResourceConfig, ResourceConfigError, ResourceServer, Route};
+pub use self::server::{DEFAULT_KEY_CACHE, RequestFacts, ResourceConfig, ResourceConfigError, ResourceServer, Route};
 pub use self::stage::{BearerAllowance, Stage, UnknownStage};
 pub use self::token::{AccessToken, ISSUER_LEEWAY, MAX_TOKEN_LENGTH};
 pub use self::verdict::{Outcome, Verdict};

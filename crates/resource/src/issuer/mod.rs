@@ -34,7 +34,7 @@ pub struct Issuers {
 
 #[derive(Debug)]
 struct Inner {
-    issuers: HashMap<String, Issuer>,
+    issuers: HashMap<String, Arc<Issuer>>,
     /// In the order of the configuration.
     names: Vec<String>,
     limits: JwtLimits,
@@ -57,6 +57,7 @@ pub(crate) struct Issuer {
 #[derive(Clone, Debug)]
 struct KnownToken {
     token: Arc<AccessToken>,
+    issuer: Arc<Issuer>,
     signed_by: Jkt,
 }
 
@@ -85,7 +86,7 @@ impl Issuers {
         let mut names = Vec::new();
         for config in issuers {
             let name = config.issuer.clone();
-            if by_name.insert(name.clone(), Issuer::new(config, fetch)).is_some() {
+            if by_name.insert(name.clone(), Arc::new(Issuer::new(config, fetch))).is_some() {
                 return Err(IssuerConfigError::Repeated { issuer: name });
             }
             names.push(name);
@@ -113,7 +114,8 @@ impl Issuers {
         let mut replaced = Self::new(issuers, fetch)?;
         if let Some(inner) = Arc::get_mut(&mut replaced.inner) {
             for (name, issuer) in &mut inner.issuers {
-                if let Some(before) = self.inner.issuers.get(name).filter(|before| before.keys.is_like(&issuer.keys)) {
+                let before = self.inner.issuers.get(name).filter(|before| before.keys.is_like(&issuer.keys));
+                if let (Some(before), Some(issuer)) = (before, Arc::get_mut(issuer)) {
                     issuer.keys = before.keys.clone();
                 }
             }
@@ -151,9 +153,8 @@ impl Issuers {
         now: Timestamp,
     ) -> Result<Arc<AccessToken>, TokenError> {
         if let Some(known) = self.inner.tokens.get(ath) {
-            let issuer = self.issuer(known.token.issuer())?;
-            issuer.judge(&known.token, audience, now)?;
-            let keys = issuer.keys.current(now).await.map_err(|fault| unavailable(&fault))?;
+            known.issuer.judge(&known.token, audience, now)?;
+            let keys = known.issuer.keys.current(now).await.map_err(|fault| unavailable(&fault))?;
             if keys.holds(&known.signed_by) {
                 return Ok(known.token);
             }
@@ -190,7 +191,8 @@ impl Issuers {
         match unverified.verify(issuer, algorithm, &keys) {
             Ok(signed_by) => {
                 let token = Arc::new(claims);
-                self.inner.tokens.insert(*ath, KnownToken { token: Arc::clone(&token), signed_by });
+                let known = KnownToken { token: Arc::clone(&token), issuer: Arc::clone(issuer), signed_by };
+                self.inner.tokens.insert(*ath, known);
                 Ok(token)
             }
             Err(fault) => {
@@ -227,7 +229,7 @@ impl Issuers {
         worst.map(Err)
     }
 
-    fn issuer(&self, name: &str) -> Result<&Issuer, TokenError> {
+    fn issuer(&self, name: &str) -> Result<&Arc<Issuer>, TokenError> {
         self.inner
             .issuers
             .get(name)
@@ -277,12 +279,7 @@ impl Issuer {
     }
 
     fn judge(&self, token: &AccessToken, audience: &str, now: Timestamp) -> Result<(), TokenError> {
-        if self.audiences.is_empty() {
-            token.judge(&[audience], now)
-        } else {
-            let accepted: Vec<&str> = self.audiences.iter().map(String::as_str).collect();
-            token.judge(&accepted, now)
-        }
+        if self.audiences.is_empty() { token.judge(&[audience], now) } else { token.judge(&self.audiences, now) }
     }
 }
 

@@ -13,6 +13,9 @@ use crate::issuer::Issuers;
 use crate::stage::{BearerAllowance, BearerExceptions, BearerRule, Stage};
 use crate::verdict::BearerSunset;
 
+/// Bytes that are used at most, unless told otherwise, to remember the headers of proven clients' proofs: 64 MiB.
+pub const DEFAULT_KEY_CACHE: u64 = 64 << 20;
+
 /// How one resource is guarded. Starts with the strictest settings: stage `require`, window `rfc`, all algorithms,
 /// nonces where the replay memory does not reach.
 #[derive(Clone, Debug)]
@@ -33,6 +36,7 @@ pub struct ResourceConfig {
     pub(crate) routes: Vec<Route>,
     pub(crate) scopes_supported: Vec<String>,
     pub(crate) name: Option<String>,
+    pub(crate) key_cache: u64,
 }
 
 /// The resource identifier is not an https URL without query and fragment (RFC 9728 §1.2 allows a query; a resource
@@ -76,6 +80,7 @@ impl ResourceConfig {
             routes: Vec::new(),
             scopes_supported: Vec::new(),
             name: None,
+            key_cache: DEFAULT_KEY_CACHE,
         })
     }
 
@@ -188,6 +193,14 @@ impl ResourceConfig {
     #[must_use]
     pub fn with_scopes_supported(mut self, scopes: Vec<String>) -> Self {
         self.scopes_supported = scopes;
+        self
+    }
+
+    /// Remembers what is in the headers of proven clients' proofs in at most `bytes` bytes, least used ones out first.
+    /// Starts with [`DEFAULT_KEY_CACHE`]; 0 remembers nothing.
+    #[must_use]
+    pub fn with_key_cache(mut self, bytes: u64) -> Self {
+        self.key_cache = bytes;
         self
     }
 

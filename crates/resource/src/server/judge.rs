@@ -14,10 +14,10 @@ use countersign_dpop::{
 use http::{HeaderMap, StatusCode, header};
 
 use crate::access::Access;
-use crate::decision::{Check, Decision, DecisionOutcome, PresentedScheme};
+use crate::decision::{Check, Checks, Decision, DecisionOutcome, PresentedScheme};
 use crate::refusal::Refusal;
 use crate::server::config::{http_date, structured_date};
-use crate::server::{Inner, RequestFacts, Route};
+use crate::server::{Inner, RequestFacts, Route, scratch};
 use crate::stage::{BearerAllowance, Stage};
 use crate::token::{AccessToken, shorten};
 use crate::verdict::{BearerSunset, Outcome, Verdict};
@@ -46,7 +46,8 @@ struct Trial<'a> {
 #[derive(Default)]
 struct Seen {
     scheme: PresentedScheme,
-    checks: Vec<Check>,
+    checks: Checks,
+    known_header: bool,
     offset: Option<i64>,
     jkt: Option<Jkt>,
     nonce_age: Option<NonceAge>,
@@ -57,8 +58,9 @@ struct Seen {
 
 impl Trial<'_> {
     async fn run(&mut self, request: &RequestFacts<'_>) -> Result<Access, Rejection> {
-        let htu = self.origin(request)?.htu(request.path_and_query).map_err(|_| PolicyError::BadTarget)?;
-        self.seen.checks.push(Check::Target);
+        let room = scratch::take_text();
+        let htu = self.origin(request)?.htu_in(request.path_and_query, room).map_err(|_| PolicyError::BadTarget)?;
+        self.seen.checks.pass(Check::Target);
         self.seen.scheme = presented_scheme(request.headers);
         let credentials = read_credentials(request.headers)?;
         if has_token_in_query(request.path_and_query) {
@@ -66,7 +68,7 @@ impl Trial<'_> {
         }
         match credentials {
             Credentials::None => Err(CredentialsError::Missing.into()),
-            Credentials::Dpop { token, proof } => self.by_proof(request.method, &htu, token, proof).await,
+            Credentials::Dpop { token, proof } => self.by_proof(request.method, htu, token, proof).await,
             Credentials::Bearer { token, proof: _ } => self.by_bearer(token).await,
         }
     }
@@ -83,10 +85,12 @@ impl Trial<'_> {
         })
     }
 
-    async fn by_proof(&mut self, method: &str, htu: &Htu, token: &str, proof: &str) -> Result<Access, Rejection> {
-        self.seen.checks.push(Check::Credentials);
+    async fn by_proof(&mut self, method: &str, htu: Htu, token: &str, proof: &str) -> Result<Access, Rejection> {
+        self.seen.checks.pass(Check::Credentials);
         let ath = Ath::of(token);
-        let checked = match self.check(method, htu, &ath, proof) {
+        let checked = self.check(method, &htu, &ath, proof);
+        scratch::put_text(htu.into_string());
+        let checked = match checked {
             Ok(checked) => checked,
             Err(fault) => {
                 self.name_client(token, &ath).await;
@@ -95,19 +99,26 @@ impl Trial<'_> {
         };
         let token = self.read(token, &ath).await?;
         let bound = checked.confirm(token.confirmation())?;
-        self.seen.checks.push(Check::Confirmation);
+        self.seen.checks.pass(Check::Confirmation);
         self.permit(&token)?;
         let confirmed = bound.record(self.server.replay.as_ref(), Some(token.quota()), self.now).await?;
-        self.seen.checks.push(Check::Replay);
+        self.seen.checks.pass(Check::Replay);
+        if !self.seen.known_header {
+            self.server.headers.remember(proof, confirmed.jkt(), self.verifier().algorithms());
+        }
         Ok(Access::by_proof(token, confirmed))
     }
 
     fn check(&mut self, method: &str, htu: &Htu, ath: &Ath, proof: &str) -> Result<CheckedProof, Rejection> {
         let expected = ExpectedRequest { method, htu, ath: Some(ath) };
-        let checked = self.verifier().check(proof, &expected, &self.epoch, self.now);
+        let known = self.server.headers.look_up();
+        let checked = scratch::with_jws_buffer(|buffer| {
+            self.verifier().check_among(proof, &expected, &self.epoch, self.now, buffer, &known)
+        });
+        self.seen.known_header = known.found();
         match &checked {
             Ok(proof) => {
-                self.seen.checks.push(Check::Proof);
+                self.seen.checks.pass(Check::Proof);
                 self.seen.offset = Some(proof.iat().floor().since(self.now));
                 self.seen.jkt = Some(*proof.jkt());
                 self.seen.nonce_age = proof.nonce_age();
@@ -120,7 +131,7 @@ impl Trial<'_> {
     }
 
     async fn by_bearer(&mut self, token: &str) -> Result<Access, Rejection> {
-        self.seen.checks.push(Check::Credentials);
+        self.seen.checks.pass(Check::Credentials);
         let token = match self.read(token, &Ath::of(token)).await {
             // Where Bearer is refused anyway, an issuer that is away changes nothing.
             Err(TokenError::IssuerUnavailable { .. }) if !self.stage.takes_bearer() => {
@@ -137,7 +148,7 @@ impl Trial<'_> {
         if !takes_bearer {
             return Err(ConfirmationError::BearerNotAccepted.into());
         }
-        self.seen.checks.push(Check::Confirmation);
+        self.seen.checks.pass(Check::Confirmation);
         self.permit(&token)?;
         self.seen.until = rule.map(|rule| rule.until);
         Ok(Access::by_bearer(token))
@@ -146,7 +157,7 @@ impl Trial<'_> {
     async fn read(&mut self, token: &str, ath: &Ath) -> Result<Arc<AccessToken>, TokenError> {
         let config = &self.server.config;
         let token = config.issuers.read(token, ath, &config.identifier, self.now).await?;
-        self.seen.checks.push(Check::Token);
+        self.seen.checks.pass(Check::Token);
         self.seen.token = Some(Arc::clone(&token));
         Ok(token)
     }
@@ -165,7 +176,7 @@ impl Trial<'_> {
         if self.route.scopes.iter().any(|scope| !token.has_scope(scope)) {
             return Err(PolicyError::InsufficientScope { required: self.route.scopes.join(" ") }.into());
         }
-        self.seen.checks.push(Check::Policy);
+        self.seen.checks.pass(Check::Policy);
         Ok(())
     }
 
@@ -254,7 +265,7 @@ impl Trial<'_> {
             error: fault.and_then(Rejection::code).map(ErrorCode::as_str),
             status: fault.map(|fault| fault.resource_status().as_u16()),
             reason: fault.map(ToString::to_string),
-            checks: self.seen.checks.clone(),
+            checks: self.seen.checks,
             offset: self.seen.offset,
             jkt: self.seen.jkt,
             route: self.route.label.clone(),

@@ -1,7 +1,9 @@
 //! The resource server: judges requests.
 
 mod config;
+mod headers;
 mod judge;
+mod scratch;
 
 use std::sync::Arc;
 
@@ -11,7 +13,8 @@ use countersign_dpop::time::{Clock, Timestamp};
 use countersign_dpop::{Challenge, NonceKeyRing, NoncePolicy, PublicOrigin, Rejection, Scheme, Verifier};
 use http::{HeaderMap, StatusCode};
 
-pub use self::config::{ResourceConfig, ResourceConfigError, Route};
+pub use self::config::{DEFAULT_KEY_CACHE, ResourceConfig, ResourceConfigError, Route};
+use self::headers::ProvenHeaders;
 use crate::decision::PresentedScheme;
 use crate::issuer::MissingKeys;
 use crate::metadata::{MetadataPlace, ResourceMetadata};
@@ -48,6 +51,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     place: MetadataPlace,
     started: Timestamp,
+    headers: ProvenHeaders,
 }
 
 impl ResourceServer {
@@ -65,7 +69,9 @@ impl ResourceServer {
         let observing_verifier = verifier.clone().with_nonce_policy(NoncePolicy::Optional);
         let place = MetadataPlace::new(&config.resource, &config.origins[0], config.metadata_path.as_deref());
         let started = clock.now();
-        Self { inner: Arc::new(Inner { config, verifier, observing_verifier, replay, clock, place, started }) }
+        let headers = ProvenHeaders::new(config.key_cache);
+        let inner = Inner { config, verifier, observing_verifier, replay, clock, place, started, headers };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Judges a request by the resource's own stage, asking for no scope.

@@ -1,20 +1,22 @@
 //! Access tokens (RFC 9068): what is read from them and what is judged at each request.
 
-mod cache;
 mod parse;
 
 use std::fmt;
 use std::sync::Arc;
 
-use countersign_dpop::Confirmation;
 use countersign_dpop::error::TokenError;
 use countersign_dpop::replay::QuotaKey;
 use countersign_dpop::time::{NumericDate, Timestamp};
+use countersign_dpop::{Ath, Confirmation};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub(crate) use self::cache::TokenCache;
 pub(crate) use self::parse::{JwtLimits, UnverifiedToken};
+
+/// What is remembered of tokens, by their hash: bounded, least used ones out first. Forgetting is harmless here, which is
+/// why this is no place for replay records.
+pub(crate) type TokenCache<V> = quick_cache::sync::Cache<Ath, V>;
 
 /// The longest access token that is read, in bytes.
 pub const MAX_TOKEN_LENGTH: usize = 8_192;
@@ -130,10 +132,11 @@ impl AccessToken {
     }
 
     /// Judges what depends on place and time.
-    pub(crate) fn judge(&self, accepted: &[&str], now: Timestamp) -> Result<(), TokenError> {
-        if !self.audiences.iter().any(|audience| accepted.contains(&audience.as_str())) {
+    pub(crate) fn judge<S: AsRef<str>>(&self, accepted: &[S], now: Timestamp) -> Result<(), TokenError> {
+        let is_accepted = |audience: &String| accepted.iter().any(|accepted| accepted.as_ref() == audience);
+        if !self.audiences.iter().any(is_accepted) {
             return Err(TokenError::AudienceMismatch {
-                expected: accepted.join(" "),
+                expected: accepted.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "),
                 found: self.audiences.iter().take(4).map(|audience| shorten(audience)).collect(),
             });
         }

@@ -183,7 +183,7 @@ impl Inner {
                 }
             }
             // An answer that could not be had again is not believed any longer.
-            Err(_) => self.answers.remove(ath),
+            Err(_) => drop(self.answers.remove(ath)),
         }
         let mut state = self.lock();
         state.flights.remove(ath);
