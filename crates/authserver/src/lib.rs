@@ -42,6 +42,7 @@ pub mod config;
 mod consent;
 mod cors;
 mod decision;
+mod device;
 mod endpoint;
 mod error;
 pub mod fetch;

@@ -272,9 +272,6 @@ impl ClientResolver<'_> {
                     self.add("grants", Problem::Repeated { found: shorten(name) });
                 }
                 Some(grant) => grants.push(grant),
-                None if KNOWN_GRANTS.contains(&name.as_str()) => {
-                    self.add("grants", Problem::NotAvailable { what: format!("the grant \"{name}\"") });
-                }
                 None => {
                     let known = GrantType::ALL.iter().map(|grant| grant.name()).collect::<Vec<_>>().join(", ");
                     self.add("grants", Problem::Unknown { found: shorten(name), known });
@@ -330,9 +327,6 @@ impl ClientResolver<'_> {
 const MAX_CLIENT_ID_LENGTH: usize = 256;
 const MAX_SECRET_FILE: u64 = 4_096;
 const MAX_JWKS_FILE: u64 = 256 * 1_024;
-
-/// Grants that this server is meant to have and has not yet; named so that the message says so.
-const KNOWN_GRANTS: [&str; 1] = ["urn:ietf:params:oauth:grant-type:device_code"];
 
 /// SHA-256 of a secret.
 pub(crate) fn sha256(secret: &[u8]) -> [u8; 32] {

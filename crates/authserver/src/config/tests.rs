@@ -183,7 +183,7 @@ fn names_the_client_and_what_to_do() {
             "\"password\"",
             "client[0].grants: \"password\" is not known here; known are authorization_code, refresh_token, \
              client_credentials, urn:ietf:params:oauth:grant-type:token-exchange, \
-             urn:ietf:params:oauth:grant-type:jwt-bearer",
+             urn:ietf:params:oauth:grant-type:jwt-bearer, urn:ietf:params:oauth:grant-type:device_code",
         ),
     ]);
 }

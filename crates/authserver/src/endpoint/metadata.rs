@@ -38,6 +38,7 @@ fn describe(server: &Shared) -> Value {
     let mut document = json!({
         "issuer": settings.issuer.as_str(),
         "token_endpoint": at(Endpoint::Token),
+        "device_authorization_endpoint": at(Endpoint::DeviceAuthorization),
         "introspection_endpoint": at(Endpoint::Introspection),
         "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": names(&server.assertion_algorithms),

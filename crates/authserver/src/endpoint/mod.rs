@@ -2,6 +2,8 @@
 
 mod account;
 mod authorize;
+mod device;
+mod device_authorization;
 mod exchange;
 mod health;
 mod introspection;
@@ -28,6 +30,7 @@ pub(crate) use self::exchange::Exchange;
 /// An endpoint that takes requests of clients, perhaps with proofs.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Endpoint {
+    DeviceAuthorization,
     Introspection,
     PushedRequest,
     Revocation,
@@ -36,11 +39,13 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) const ALL: &'static [Self] = &[Self::Introspection, Self::PushedRequest, Self::Revocation, Self::Token];
+    pub(crate) const ALL: &'static [Self] =
+        &[Self::DeviceAuthorization, Self::Introspection, Self::PushedRequest, Self::Revocation, Self::Token];
 
     /// Where it is, below the issuer.
     pub(crate) const fn path(self) -> &'static str {
         match self {
+            Self::DeviceAuthorization => "/device_authorization",
             Self::Introspection => "/introspect",
             Self::PushedRequest => "/par",
             Self::Revocation => "/revoke",
@@ -51,6 +56,7 @@ impl Endpoint {
     /// Its name in logs and metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::DeviceAuthorization => "device_authorization",
             Self::Introspection => "introspection",
             Self::PushedRequest => "par",
             Self::Revocation => "revocation",
@@ -62,6 +68,7 @@ impl Endpoint {
 /// Below the issuer.
 pub(crate) const ACCOUNT_PATH: &str = "/account";
 pub(crate) const AUTHORIZE_PATH: &str = "/authorize";
+pub(crate) const DEVICE_PATH: &str = "/device";
 pub(crate) const JWKS_PATH: &str = "/jwks";
 const REGISTRATION_PATH: &str = "/register";
 
@@ -73,6 +80,8 @@ pub(crate) fn router(server: &Arc<Shared>) -> Router {
         .route(&format!("{issuer_path}{}", Endpoint::Revocation.path()), post(revocation::revoke))
         .route(&format!("{issuer_path}{}", Endpoint::PushedRequest.path()), post(par::push))
         .route(&format!("{issuer_path}{AUTHORIZE_PATH}"), get(authorize::authorize).post(authorize::authorize))
+        .route(&format!("{issuer_path}{}", Endpoint::DeviceAuthorization.path()), post(device_authorization::authorize))
+        .route(&format!("{issuer_path}{DEVICE_PATH}"), get(device::device).post(device::device))
         .route(&format!("{issuer_path}{ACCOUNT_PATH}"), get(account::account).post(account::account))
         .route(&format!("{issuer_path}{JWKS_PATH}"), get(jwks::jwks));
     if server.settings.registration.is_some() {

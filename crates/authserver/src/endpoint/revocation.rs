@@ -10,9 +10,10 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::{Endpoint, Exchange};
 use crate::access_token::Claims;
-use crate::approval::Approval;
+use crate::approval::{Approval, EndedBy};
 use crate::error::Refusal;
 use crate::form::Form;
+use crate::grant::refresh::RefreshToken;
 use crate::server::Shared;
 use crate::storage::{self, Change, EntryContent, EntryId, EntryKind, Found};
 
@@ -38,11 +39,7 @@ async fn answer(exchange: &mut Exchange<'_>, request: Request) -> Result<bool, R
     let proof = exchange.check_proof(&parts)?;
     let client = exchange.authenticate(&parts, &form, proof.as_ref()).await?;
     let (server, now) = (exchange.server, exchange.now);
-    let own = Claims::read(token, server, now).filter(|claims| claims.client_id == client.client.id);
-    let changes = match own {
-        Some(claims) if server.is_live(&claims, now).await? => vec![end(&claims)],
-        Some(_) | None => Vec::new(),
-    };
+    let changes = server.changes_to_revoke(token, &client.client.id, now).await?;
     server.commit(&client, proof, &changes, now).await?;
     Ok(!changes.is_empty())
 }
@@ -54,6 +51,27 @@ fn end(claims: &Claims) -> Change {
 }
 
 impl Shared {
+    /// What ends the token and its whole family: the approval that it is a part of, and so every token that came of it.
+    async fn changes_to_revoke(&self, token: &str, client_id: &str, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+        let (mut changes, approval) = match Claims::read(token, self, now) {
+            Some(claims) if claims.client_id == client_id && self.is_live(&claims, now).await? => {
+                (vec![end(&claims)], claims.grant_id)
+            }
+            Some(_) => return Ok(Vec::new()),
+            None => {
+                let refresh: Option<Found<RefreshToken>> = storage::find(self.storage.as_ref(), token).await?;
+                let own = refresh.filter(|refresh| refresh.it.client_id == client_id);
+                (Vec::new(), own.map(|refresh| refresh.it.approval))
+            }
+        };
+        let Some(id) = approval else { return Ok(changes) };
+        let approval: Option<Found<Approval>> = storage::find(self.storage.as_ref(), &id).await?;
+        if let Some(approval) = approval.filter(|approval| approval.it.ended.is_none()) {
+            changes.push(approval.replace(&approval.it.end(EndedBy::Client, now))?);
+        }
+        Ok(changes)
+    }
+
     /// Whether a token that was read has not been revoked, nor ended with the approval that it is a part of.
     pub(crate) async fn is_live(&self, claims: &Claims, _now: Timestamp) -> Result<bool, Refusal> {
         let revoked = self.storage.find(EntryKind::RevokedToken, EntryId::of(&claims.jti)).await?;

@@ -10,7 +10,7 @@ use crate::access_token::TokenAnswer;
 use crate::error::{GrantError, Refusal};
 use crate::form::Form;
 use crate::grant::{
-    GrantContext, GrantType, authorization_code, client_credentials, jwt_bearer, refresh, token_exchange,
+    GrantContext, GrantType, authorization_code, client_credentials, device, jwt_bearer, refresh, token_exchange,
 };
 use crate::server::Shared;
 
@@ -37,6 +37,7 @@ async fn answer(exchange: &mut Exchange<'_>, request: Request) -> Result<TokenAn
     match grant {
         GrantType::AuthorizationCode => authorization_code::redeem(context).await,
         GrantType::ClientCredentials => client_credentials::redeem(context).await,
+        GrantType::DeviceCode => device::redeem(context).await,
         GrantType::JwtBearer => jwt_bearer::redeem(context).await,
         GrantType::TokenExchange => token_exchange::redeem(context).await,
         GrantType::RefreshToken => refresh::redeem(context).await,

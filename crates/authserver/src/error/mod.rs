@@ -63,6 +63,20 @@ pub(crate) enum GrantError {
     CodeOfAnotherClient,
     #[error("the code is not known")]
     CodeUnknown,
+    #[error("the device code is another client's")]
+    DeviceOfAnotherClient,
+    #[error("the device code is not known")]
+    DeviceUnknown,
+    #[error("the device code was redeemed before")]
+    DeviceRedeemed,
+    #[error("the user refused the device")]
+    DeviceDenied,
+    #[error("nobody has decided in time")]
+    DeviceExpired,
+    #[error("the user has not decided yet")]
+    DevicePending,
+    #[error("the device polls too often")]
+    DeviceSlowDown,
     #[error("redirect_uri is not that of the authorization request")]
     RedirectUriMismatch,
     #[error("code_verifier is missing")]
@@ -241,6 +255,13 @@ fn grant_error(error: GrantError) -> OAuthError {
             bad_request(ErrorCode::UnauthorizedClient, "the client may not use this grant")
         }
         GrantError::GrantTypeUnknown => bad_request(ErrorCode::UnsupportedGrantType, "this grant is not offered here"),
+        GrantError::DeviceOfAnotherClient | GrantError::DeviceUnknown | GrantError::DeviceRedeemed => {
+            bad_request(ErrorCode::InvalidGrant, "the device code is not good")
+        }
+        GrantError::DeviceDenied => bad_request(ErrorCode::AccessDenied, "the user refused"),
+        GrantError::DeviceExpired => bad_request(ErrorCode::ExpiredToken, "the device code has expired"),
+        GrantError::DevicePending => bad_request(ErrorCode::AuthorizationPending, "the user has not decided yet"),
+        GrantError::DeviceSlowDown => bad_request(ErrorCode::SlowDown, "wait five seconds longer between two requests"),
         GrantError::ProofRequired => bad_request(ErrorCode::InvalidDpopProof, "a DPoP proof is required"),
         GrantError::ResourceNotNamed => bad_request(ErrorCode::InvalidTarget, "resource must name one resource"),
         GrantError::ResourceBeyondToken => {

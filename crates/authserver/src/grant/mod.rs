@@ -3,6 +3,7 @@
 
 pub(crate) mod authorization_code;
 pub(crate) mod client_credentials;
+pub(crate) mod device;
 pub(crate) mod jwt_bearer;
 pub(crate) mod refresh;
 mod subject_token;
@@ -30,6 +31,8 @@ pub(crate) enum GrantType {
     AuthorizationCode,
     /// RFC 6749 §4.4.
     ClientCredentials,
+    /// RFC 8628 §3.4.
+    DeviceCode,
     /// RFC 7523 §2.1.
     JwtBearer,
     /// RFC 6749 §6.
@@ -39,14 +42,21 @@ pub(crate) enum GrantType {
 }
 
 impl GrantType {
-    pub(crate) const ALL: &'static [Self] =
-        &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange, Self::JwtBearer];
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::TokenExchange,
+        Self::JwtBearer,
+        Self::DeviceCode,
+    ];
 
     /// The value of `grant_type`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
             Self::RefreshToken => "refresh_token",

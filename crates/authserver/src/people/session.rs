@@ -52,6 +52,21 @@ const FRESH: i64 = 300;
 const MAX_COOKIE: usize = 1_024;
 
 impl People {
+    /// Counts a guess of `name` at something that can be guessed.
+    ///
+    /// # Errors
+    /// The seconds to wait.
+    pub(crate) fn begin_guess(&self, name: &str, now: Timestamp) -> Result<(), i64> {
+        self.guesses.begin(name, now)
+    }
+
+    /// The guess was right.
+    pub(crate) fn forget_guesses(&self, name: &str) {
+        self.guesses.was_right(name);
+    }
+}
+
+impl People {
     const HASHING_AT_A_TIME: usize = 2;
 
     pub(crate) fn new(key: &[u8]) -> Self {

@@ -14,6 +14,8 @@ pub enum EntryKind {
     Client,
     /// An authorization code.
     Code,
+    /// What waits for a user at another device (RFC 8628).
+    DeviceCode,
     /// What a user, or a client for itself, has approved; the family of the tokens that came of it.
     Grant,
     /// A pushed authorization request.
@@ -24,6 +26,8 @@ pub enum EntryKind {
     RevokedToken,
     /// How often a token of somebody else was presented.
     SubjectToken,
+    /// The code that a device shows to its user.
+    UserCode,
     /// A user who is not of the configuration.
     User,
 }
@@ -34,11 +38,13 @@ impl EntryKind {
         match self {
             Self::Client => "client",
             Self::Code => "code",
+            Self::DeviceCode => "device_code",
             Self::Grant => "grant",
             Self::PushedRequest => "pushed_request",
             Self::RefreshToken => "refresh_token",
             Self::RevokedToken => "revoked_token",
             Self::SubjectToken => "subject_token",
+            Self::UserCode => "user_code",
             Self::User => "user",
         }
     }

@@ -15,6 +15,7 @@ async fn metadata_says_what_is_true_and_no_more() {
         json!({
             "issuer": ISSUER,
             "token_endpoint": "https://as.example/token",
+            "device_authorization_endpoint": "https://as.example/device_authorization",
             "introspection_endpoint": "https://as.example/introspect",
             "introspection_endpoint_auth_methods_supported":
                 ["private_key_jwt", "client_secret_basic", "client_secret_post"],
@@ -31,7 +32,8 @@ async fn metadata_says_what_is_true_and_no_more() {
             "response_modes_supported": ["query"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
-            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange",
+                "urn:ietf:params:oauth:grant-type:device_code"],
             "scopes_supported": ["read", "write", "admin"],
             "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic", "client_secret_post", "none"],
             "token_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "Ed25519", "EdDSA"],

@@ -100,7 +100,14 @@ async fn a_bearer_token_of_a_trusted_issuer_becomes_a_bound_one() {
     ];
     assert_eq!(it.web.asked(), asked);
     let metadata = it.world.get("/.well-known/oauth-authorization-server").await.json;
-    let offered = json!(["authorization_code", "refresh_token", "client_credentials", EXCHANGE, BEARER]);
+    let offered = json!([
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        EXCHANGE,
+        BEARER,
+        "urn:ietf:params:oauth:grant-type:device_code"
+    ]);
     assert_eq!(metadata["grant_types_supported"], offered);
 }
 

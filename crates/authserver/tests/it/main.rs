@@ -10,6 +10,7 @@ mod client_credentials;
 mod code_flow;
 mod code_grant;
 mod cors;
+mod device;
 mod documents;
 mod exchange;
 mod fetching;
