@@ -20,6 +20,7 @@ use crate::body::GatewayBody;
 use crate::config::GatewayLimits;
 use crate::door::Door;
 use crate::metrics::InFlight;
+use crate::tls::{ServerTls, Socket};
 use crate::wire::{Linger, Notes, Protocol, WireGuard, WireLimits, detect};
 
 /// Requests under way on one HTTP/2 connection.
@@ -34,15 +35,17 @@ pub(crate) struct Connections {
     pub(crate) door: Arc<Door>,
     pub(crate) limits: GatewayLimits,
     pub(crate) draining: CancellationToken,
+    pub(crate) tls: Option<ServerTls>,
 }
 
 impl Connections {
     /// Serves a connection until it ends, or until the gateway drains and no request is under way. `place` is given
     /// back when it is over.
-    pub(crate) async fn serve(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         let _open = self.door.metrics.connection();
         // Without it small answers wait for each other; a socket that cannot do it still works.
         let _ = stream.set_nodelay(true);
+        let Some(mut stream) = self.draining.run_until_cancelled(self.open(stream)).await.flatten() else { return };
         let detected = self.draining.run_until_cancelled(detect(&mut stream, self.limits.head)).await;
         let Some(Ok(Some((protocol, ahead)))) = detected else { return };
         let notes = Notes::default();
@@ -71,7 +74,16 @@ impl Connections {
     }
 }
 
-type Io = TokioIo<WireGuard<TcpStream>>;
+impl Connections {
+    /// The connection in TLS, where that is spoken here. `None` when the client does not speak it, or not in time.
+    async fn open(&self, stream: TcpStream) -> Option<Socket> {
+        let Some(tls) = &self.tls else { return Some(Socket::Plain(stream)) };
+        let accepted = tls.accept(stream, self.limits.head).await;
+        accepted.inspect_err(|_| self.door.metrics.trouble("tls_handshake")).ok()
+    }
+}
+
+type Io = TokioIo<WireGuard<Socket>>;
 type Answer = Pin<Box<dyn Future<Output = Result<http::Response<GatewayBody>, Infallible>> + Send>>;
 
 /// One client on one connection.

@@ -9,7 +9,7 @@ use countersign_forward::TlsError;
 use countersign_replay::{MemoryReplayError, RedisReplayError, RedisReplayFault};
 use countersign_resource::fetch::{ReqwestFetch, ReqwestFetchError};
 use countersign_resource::{IssuerConfigError, ResourceConfigError};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +24,10 @@ use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::replay::Replay;
 use crate::site::{Lasting, Site, SiteError};
+use crate::tls::{ServerTls, TlsFileError};
 
+/// Connections that the system holds until they are taken.
+const BACKLOG: u32 = 1_024;
 /// How often the issuers' keys are looked after.
 const RENEW: Duration = Duration::from_secs(5);
 
@@ -39,6 +42,7 @@ pub struct Gateway {
     replay: Replay,
     limits: GatewayLimits,
     reloader: Reloader,
+    tls: Option<ServerTls>,
 }
 
 /// Why a gateway cannot start.
@@ -75,6 +79,9 @@ pub enum GatewayError {
     /// The client that fetches issuers' keys cannot be set up.
     #[error("issuers' keys cannot be fetched: {0}")]
     Fetch(#[from] ReqwestFetchError),
+    /// The certificate or its key cannot be used.
+    #[error("TLS cannot be spoken to clients: {0}")]
+    ServerTls(#[from] TlsFileError),
     /// TLS towards the upstream cannot be set up.
     #[error("the upstream cannot be reached over TLS: {0}")]
     Tls(#[from] TlsError),
@@ -94,7 +101,7 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         decisions: Arc<dyn DecisionSink>,
     ) -> Result<Self, GatewayError> {
-        let (listener, _) = bind(settings.listen).await?;
+        let listener = if settings.reuse_port { share(settings.listen)? } else { bind(settings.listen).await?.0 };
         Self::on_listener(listener, settings, clock, decisions).await
     }
 
@@ -116,6 +123,7 @@ impl Gateway {
             None => (None, None),
         };
         let limits = settings.limits;
+        let tls = settings.tls.as_ref().map(ServerTls::read).transpose()?;
         let nonce_keys = NonceKeyRing::new(NonceKey::generate()?);
         let replay = Replay::open(&settings, &clock, &nonce_keys).await?;
         let lasting = Lasting {
@@ -127,7 +135,7 @@ impl Gateway {
         let site = SiteCell::new(Site::new(&settings, &lasting, None)?);
         let door = Arc::new(Door { site, clock, decisions, metrics: Metrics::default(), mode: settings.mode.clone() });
         let reloader = Reloader::new(Arc::clone(&door), lasting, replay.clone(), settings);
-        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits, reloader })
+        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits, reloader, tls })
     }
 
     /// Where clients connect.
@@ -155,7 +163,10 @@ impl Gateway {
         start_background(&self.door, admin, &draining, &background);
         let tasks = TaskTracker::new();
         let (door, limits) = (Arc::clone(&self.door), self.limits);
-        let connections = Arc::new(Connections { door, limits, draining: draining.clone() });
+        let connections = Arc::new(Connections { door, limits, draining: draining.clone(), tls: self.tls.clone() });
+        if let Some(tls) = self.tls {
+            tokio::spawn(background.clone().run_until_cancelled_owned(tls.keep()));
+        }
         let accepting = listener::accept(self.listener, connections, closing.clone(), &tasks);
         tokio::select! {
             () = accepting => (),
@@ -192,6 +203,19 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayE
     let listener = TcpListener::bind(address).await.map_err(fail)?;
     let bound = listener.local_addr().map_err(fail)?;
     Ok((listener, bound))
+}
+
+/// Binds an address that another process may be bound to, so that two versions can overlap (`SO_REUSEPORT`).
+fn share(address: SocketAddr) -> Result<TcpListener, GatewayError> {
+    let listening = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        #[cfg(unix)]
+        socket.set_reuseport(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listening().map_err(|fault| GatewayError::Listen { address, fault })
 }
 
 async fn renew(door: Arc<Door>) {

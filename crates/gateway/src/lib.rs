@@ -61,6 +61,7 @@ mod metrics;
 mod reload;
 mod replay;
 mod site;
+mod tls;
 mod unread;
 mod wire;
 
@@ -69,3 +70,4 @@ pub use self::decisions::{DecisionLines, DecisionSink, NoDecisions};
 pub use self::forward_auth::{FrontProxy, Mode};
 pub use self::gateway::{Gateway, GatewayError};
 pub use self::reload::Reloader;
+pub use self::tls::{TlsFileError, TlsFiles};

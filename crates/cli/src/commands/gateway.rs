@@ -37,6 +37,15 @@ pub(crate) struct GatewayCommand {
     /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
     listen: Option<String>,
+    /// Let another process be bound to the same address, so that two versions can overlap (SO_REUSEPORT)
+    #[arg(long, env = "COUNTERSIGN_REUSE_PORT")]
+    reuse_port: bool,
+    /// File with the certificate (PEM) for TLS towards clients; read again when it changes [default: plain HTTP]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_TLS_CERTIFICATE")]
+    tls_certificate: Option<String>,
+    /// File with its private key (PEM)
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_TLS_KEY")]
+    tls_key: Option<String>,
     /// URL under which clients know the API; proofs must be for it
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_PUBLIC_ORIGIN")]
     public_origin: Option<String>,
@@ -128,6 +137,9 @@ impl GatewayCommand {
             proxy: self.proxy,
             trusted_proxies: self.trusted_proxies,
             listen: self.listen,
+            reuse_port: self.reuse_port.then_some(true),
+            tls_certificate: self.tls_certificate.map(from_here),
+            tls_key: self.tls_key.map(from_here),
             public_origin: self.public_origin,
             upstream: self.upstream,
             issuer: self.issuer,

@@ -35,6 +35,12 @@ pub struct GatewayConfig {
     pub trusted_proxies: Vec<String>,
     /// Address and port to listen on; `127.0.0.1:8080` when absent.
     pub listen: Option<String>,
+    /// Whether another process may be bound to the same address, so that two versions can overlap.
+    pub reuse_port: Option<bool>,
+    /// File with the certificate (PEM, with those that it is signed by) for TLS towards clients.
+    pub tls_certificate: Option<String>,
+    /// File with its private key (PEM).
+    pub tls_key: Option<String>,
     /// The origin under which clients know the API.
     pub public_origin: Option<String>,
     /// Further origins under which clients may reach it.
@@ -140,6 +146,9 @@ impl GatewayConfig {
             proxy: self.proxy.or(lower.proxy),
             trusted_proxies: first_filled(self.trusted_proxies, lower.trusted_proxies),
             listen: self.listen.or(lower.listen),
+            reuse_port: self.reuse_port.or(lower.reuse_port),
+            tls_certificate: self.tls_certificate.or(lower.tls_certificate),
+            tls_key: self.tls_key.or(lower.tls_key),
             public_origin: self.public_origin.or(lower.public_origin),
             aliases: first_filled(self.aliases, lower.aliases),
             upstream: self.upstream.or(lower.upstream),

@@ -1,6 +1,7 @@
-//! `mode`, `proxy` and `trusted_proxies`: what the gateway does with a request that may pass.
+//! `mode`, `proxy`, `trusted_proxies`, `tls_certificate`, `tls_key`: how the gateway stands among others.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -8,6 +9,7 @@ use super::GatewayConfig;
 use super::error::Problem;
 use super::resolve::Faults;
 use crate::forward_auth::{FrontProxy, Mode};
+use crate::tls::TlsFiles;
 
 const PROXIES: &str = "nginx, caddy, traefik";
 
@@ -31,6 +33,24 @@ impl GatewayConfig {
                 let choices = "proxy, forward-auth";
                 faults.add("mode", Problem::NotAChoice { value: value.to_owned(), choices });
                 Mode::Proxy
+            }
+        }
+    }
+
+    /// Certificate and key are read at the start; here it is seen to that there are both.
+    pub(super) fn tls(&self, directory: &Path, faults: &mut Faults) -> Option<TlsFiles> {
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(TlsFiles { certificate: directory.join(certificate), key: directory.join(key) })
+            }
+            (None, None) => None,
+            (Some(_), None) => {
+                faults.add("tls_key", Problem::Missing { what: "the file with the certificate's private key" });
+                None
+            }
+            (None, Some(_)) => {
+                faults.add("tls_certificate", Problem::Missing { what: "the file with the key's certificate" });
+                None
             }
         }
     }

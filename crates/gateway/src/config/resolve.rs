@@ -34,6 +34,8 @@ impl GatewayConfig {
         let basics = self.basics(directory, faults);
         let chosen = Settings {
             mode: self.mode(faults),
+            reuse_port: self.reuse_port.unwrap_or_default(),
+            tls: self.tls(directory, faults),
             upstream_host: faults
                 .chosen("upstream_host", self.upstream_host.as_deref(), names::upstream_host)
                 .unwrap_or_default(),

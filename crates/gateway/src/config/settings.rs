@@ -11,6 +11,7 @@ use super::client::ClientSettings;
 use super::limits::GatewayLimits;
 use super::route::RouteSettings;
 use crate::forward_auth::Mode;
+use crate::tls::TlsFiles;
 
 /// What a gateway runs by. Made by [`super::GatewayConfig::resolve`], or by hand from [`Settings::new`].
 #[derive(Clone, Debug)]
@@ -19,6 +20,10 @@ pub struct Settings {
     pub mode: Mode,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Whether another process may be bound to that address too, so that two versions can overlap.
+    pub reuse_port: bool,
+    /// The certificate for TLS towards clients; plain HTTP when absent.
+    pub tls: Option<TlsFiles>,
     /// The origin under which clients know the API.
     pub public_origin: PublicOrigin,
     /// Further origins under which clients may reach it.
@@ -96,6 +101,8 @@ impl Settings {
         Self {
             mode: Mode::default(),
             listen,
+            reuse_port: false,
+            tls: None,
             public_origin,
             aliases: Vec::new(),
             upstream,

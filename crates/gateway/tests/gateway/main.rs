@@ -8,6 +8,7 @@ mod lifecycle;
 mod routes;
 mod stages;
 mod streaming;
+mod tls;
 mod upstream;
 mod wire;
 mod world;

@@ -61,6 +61,12 @@ impl DecisionSink for Recorder {
 }
 
 impl World {
+    /// Settings of a gateway that is not started.
+    pub(crate) async fn settings_for_tests() -> Settings {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        settings(upstream.local_addr().unwrap(), &SoftwareKey::generate(Algorithm::Es256).unwrap())
+    }
+
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| ()).await
     }
