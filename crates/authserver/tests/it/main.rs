@@ -29,4 +29,5 @@ mod restart;
 mod rotation;
 mod support;
 mod trouble;
+mod vectors;
 mod wire;
