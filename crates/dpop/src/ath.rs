@@ -35,3 +35,15 @@ impl fmt::Debug for Ath {
         write!(f, "Ath({:02x}{:02x}…)", self.0[0], self.0[1])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Ath;
+
+    #[test]
+    fn is_the_hash_of_the_token_and_shows_its_beginning_only_in_logs() {
+        let ath = Ath::of("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU");
+        assert_eq!(ath.to_string(), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo", "RFC 9449 §7.1");
+        assert_eq!(format!("{:?}", Ath::of("an.access.token")), "Ath(5243…)");
+    }
+}

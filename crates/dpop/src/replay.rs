@@ -226,3 +226,39 @@ fn hash_of(label: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     bytes.copy_from_slice(digest::digest(&digest::SHA256, &text).as_ref());
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{EpochId, QuotaKey, Recorded, Recording, ReplayKey};
+    use crate::jose::Jkt;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Every node and every version has to come to the same key: the values were computed by another program.
+    #[test]
+    fn keys_are_the_same_everywhere_and_for_ever() {
+        let jkt = Jkt::from_bytes([7; 32]);
+        let key = |jti: &str| hex(ReplayKey::new("https://api.example", &jkt, jti).as_bytes());
+        assert_eq!(key("jti-1"), "3438f0afb0d2a7e5d3097b565b772e147c98fa1aee52399a28948a411a2714c0");
+        assert_eq!(key(&"j".repeat(300)), "8d7a6010ee941cf3c70b996ba185ff3e25e64fbd7e66c10eb85e4b4a09c78ef9");
+        let quota = QuotaKey::new(&["https://issuer.example", "client-1"]);
+        assert_eq!(hex(quota.as_bytes()), "f5db480b6ec07946baf760e0019681ad");
+    }
+
+    #[test]
+    fn parts_cannot_run_into_one_another() {
+        let jkt = Jkt::from_bytes([7; 32]);
+        assert_ne!(ReplayKey::new("ab", &jkt, "c"), ReplayKey::new("a", &jkt, "bc"));
+        assert_ne!(QuotaKey::new(&["ab", "c"]), QuotaKey::new(&["a", "bc"]));
+    }
+
+    #[test]
+    fn debug_is_short() {
+        assert_eq!(format!("{:?}", ReplayKey::from_bytes([0xab; 32])), "ReplayKey(abababab…)");
+        assert_eq!(format!("{:?}", Recording::ready(Ok(Recorded::First))), "Ready(Some(Ok(First)))");
+        assert_eq!(format!("{:?}", Recording::pending(async { Ok(Recorded::First) })), "Pending");
+        assert_eq!(EpochId::from_bytes([1; 16]).as_bytes(), &[1; 16]);
+    }
+}

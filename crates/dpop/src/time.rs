@@ -185,3 +185,27 @@ impl Clock for SystemClock {
         Timestamp(seconds)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{NumericDate, Timestamp, Window};
+
+    #[test]
+    fn is_shown_as_a_number() {
+        assert_eq!(Timestamp::from_seconds(-7).to_string(), "-7");
+        assert_eq!(NumericDate::from_seconds(7).to_string(), "7");
+        assert_eq!(NumericDate::from_f64(7.5).expect("a date").to_string(), "7.…");
+    }
+
+    #[test]
+    fn stops_at_the_ends_of_the_range() {
+        let (first, last) = (Timestamp::from_seconds(i64::MIN), Timestamp::from_seconds(i64::MAX));
+        assert_eq!((last.plus(1), first.plus(-1)), (last, first));
+        assert_eq!((last.since(first), first.since(last)), (i64::MAX, i64::MIN));
+        assert_eq!(
+            NumericDate::from_f64(-7.5).map(|date| (date.floor().seconds(), date.ceil().seconds())),
+            Some((-8, -7))
+        );
+        assert_eq!(Window::RFC.not_after(NumericDate::from_seconds(i64::MAX)), last);
+    }
+}

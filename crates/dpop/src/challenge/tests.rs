@@ -142,3 +142,10 @@ proptest::proptest! {
         proptest::prop_assert_eq!(Challenge::parse_field(&challenge.to_string()), Ok(vec![challenge]));
     }
 }
+
+#[test]
+fn has_an_error_when_one_is_named_known_or_not() {
+    assert!(!dpop().has_error());
+    assert!(Challenge { error: Some(ErrorCode::InvalidToken), ..dpop() }.has_error());
+    assert!(Challenge { other_error: Some("teapot".to_owned()), ..dpop() }.has_error());
+}

@@ -80,3 +80,12 @@ fn several_methods_must_all_hold() {
     assert_eq!(confirmation.confirm(&jkt()), Err(refusal));
     assert!(matches!(confirmation.confirm(&Jkt::from_bytes([7; 32])), Err(ConfirmationError::JktMismatch { .. })));
 }
+
+#[test]
+fn shows_by_what_it_is_bound() {
+    let both = Confirmation::parse(&json!({ "jkt": JKT, "x5t#S256": "…", "kid": 1 })).expect("a cnf");
+    assert_eq!(both.jkt(), Some(&jkt()));
+    assert_eq!(both.other_methods(), ["kid", "x5t#S256"]);
+    let unbound = Confirmation::unbound();
+    assert_eq!((unbound.jkt(), unbound.other_methods()), (None, &[][..]));
+}

@@ -44,6 +44,7 @@ fn is_written_as_json_with_the_evidence_that_is_there() {
     assert_eq!(json["code"], "P09-scheme");
     assert_eq!(json["acts"], "proxy");
     assert_eq!(json["difference"], "scheme");
+    assert_eq!(diagnosis.difference(), Some(HtuDifference::Scheme));
 }
 
 #[test]

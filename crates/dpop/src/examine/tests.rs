@@ -418,3 +418,22 @@ fn is_written_as_json() {
     let htm = json["checks"].as_array().expect("checks").iter().find(|check| check["check"] == "htm");
     assert_eq!(htm, Some(&serde_json::json!({ "check": "htm", "outcome": "failed", "code": "P08" })));
 }
+
+#[test]
+fn debug_of_a_case_says_what_is_there_and_not_what_it_is() {
+    let headers = fields(&[DATE]);
+    let case = case("canary").with_token("canary").with_response(answered(401, &headers));
+    let shown = format!("{case:?}");
+    assert!(shown.starts_with("Case { proof: true, token: true, "), "{shown}");
+    assert!(shown.contains("response: Some(401)") && !shown.contains("canary"), "{shown}");
+    assert_eq!(format!("{:?}", answered(401, &headers)), "Response { status: 401, .. }");
+}
+
+#[test]
+fn how_much_an_old_proof_tells_depends_on_the_clock() {
+    let key = key();
+    let proof = sign(&key, &header(&key), &claims(86_400, "https://rs.example/a/b", OPAQUE));
+    let case = Case::new(NOW).with_proof(&proof).with_url(URL).with_place(Place::AuthorizationServer);
+    assert_eq!(codes(&examine(&case.clone().with_moment(NOW))), ["P10-old", "P11-extra"]);
+    assert_eq!(codes(&examine(&case)), ["P11-extra", "P10-old"], "the examiner's clock says little");
+}

@@ -27,6 +27,25 @@ fn assert_differs(expected: &str, claim: &str, difference: HtuDifference) {
 }
 
 #[test]
+fn is_shown_in_its_normal_form() {
+    let htu = Htu::parse("HTTPS://Rs.Example:443/a/./b?c").expect("an htu");
+    assert_eq!((htu.to_string().as_str(), htu.as_str()), ("https://rs.example/a/b", "https://rs.example/a/b"));
+    assert_eq!(htu.into_string(), "https://rs.example/a/b");
+}
+
+#[test]
+fn a_used_room_leaves_nothing_behind() {
+    let origin = PublicOrigin::parse("https://rs.example/base").expect("an origin");
+    for path in ["/a/b", "/a/../%7Eb", "/.well-known/x", "/a//b/"] {
+        let fresh = origin.htu(path);
+        assert_eq!(
+            origin.htu_in(path, "something quite long that was there before, longer than any".to_owned()),
+            fresh
+        );
+    }
+}
+
+#[test]
 fn normalises_only_what_rfc_3986_calls_equal() {
     assert_same(REQUEST, "HTTPS://RS.Example/a/b"); // row 274
     assert_same(REQUEST, "https://rs.example/a/b?c=d#e"); // rows 277, 278

@@ -134,3 +134,11 @@ proptest! {
         prop_assert_eq!(good, (-30..=120).contains(&age));
     }
 }
+
+#[test]
+fn debug_shows_no_secret() {
+    assert_eq!(format!("{:?}", key(0x5a)), "NonceKey { .. }");
+    let shown = format!("{:?} {:?}", issuer(), NonceKeyRing::from(key(0x5a)));
+    assert!(shown.contains("NonceIssuer {") && shown.contains("NonceKeyRing {"), "{shown}");
+    assert!(!shown.contains("90, 90") && !shown.to_lowercase().contains("5a5a"), "{shown}");
+}

@@ -94,6 +94,8 @@ fn reads_the_proofs_of_rfc_9449() {
         assert_eq!(proof.jkt().to_string(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
         assert_eq!((&*proof.claims.jti, &*proof.claims.htm, &*proof.claims.htu), (jti, htm, htu));
         assert_eq!(proof.claims.iat, NumericDate::from_seconds(iat));
+        assert_eq!((proof.jti(), proof.htm(), proof.htu(), proof.iat()), (jti, htm, htu, proof.claims.iat));
+        assert_eq!((proof.ath(), proof.nonce()), (ath, None));
         assert_eq!((proof.claims.ath.as_deref(), proof.claims.nonce.as_deref()), (ath, None));
         let (message, signature) = (proof.signing_input(), proof.signature());
         assert_eq!(ALL.verify(proof.algorithm(), proof.key(), message, signature), Ok(()));
@@ -112,6 +114,7 @@ fn takes_what_the_maker_makes_with_every_algorithm() {
         assert_eq!((proof.algorithm(), proof.jkt()), (algorithm, maker.jkt()));
         assert_eq!((&*proof.claims.htm, &*proof.claims.htu), ("GET", "https://rs.example/a/b"));
         assert_eq!(proof.claims.nonce.as_deref(), Some("nonce"));
+        assert_eq!(proof.nonce(), Some("nonce"));
         let (message, signature) = (proof.signing_input(), proof.signature());
         assert_eq!(ALL.verify(algorithm, proof.key(), message, signature), Ok(()), "{algorithm}");
     }
