@@ -12,7 +12,8 @@ use crate::support::{Assertion, NOW, Proof, TokenRequest, World};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
-    row: u16,
+    #[serde(rename = "row")]
+    number: u16,
     #[serde(default)]
     part: String,
     title: String,
@@ -70,7 +71,7 @@ async fn fapi2() -> World {
 
 impl Row {
     fn proof<'a>(&self, world: &'a World) -> Proof<'a> {
-        let mut proof = world.proof().claim("jti", format!("proof of row {} {}", self.row, self.part));
+        let mut proof = world.proof().claim("jti", format!("proof of row {} {}", self.number, self.part));
         if let Change::Members { claims, header, .. } = &self.proof {
             proof = claims.iter().fold(proof, |proof, (name, to)| proof.claim(name, value(to)));
             proof = header.iter().fold(proof, |proof, (name, to)| proof.member(name, value(to)));
@@ -80,7 +81,7 @@ impl Row {
 
     fn assertion(&self, world: &World) -> Assertion {
         let mut assertion =
-            world.assertion("bound").claim("jti", format!("assertion of row {} {}", self.row, self.part));
+            world.assertion("bound").claim("jti", format!("assertion of row {} {}", self.number, self.part));
         if let Change::Members { claims, header, without } = &self.assertion {
             assertion = claims.iter().fold(assertion, |assertion, (name, to)| assertion.claim(name, value(to)));
             assertion = header.iter().fold(assertion, |assertion, (name, to)| assertion.member(name, value(to)));
@@ -94,12 +95,18 @@ impl Row {
         let mut request = TokenRequest::plain();
         request = match &self.assertion {
             Change::Absent(()) => request,
-            Change::Other(_) => request.assertion(&proof),
+            Change::Other(word) => {
+                assert_eq!(word, "the proof");
+                request.assertion(&proof)
+            }
             Change::Members { .. } => request.assertion(&assertion),
         };
         request = match &self.proof {
             Change::Absent(()) => request,
-            Change::Other(_) => request.proof(&assertion),
+            Change::Other(word) => {
+                assert_eq!(word, "the assertion");
+                request.proof(&assertion)
+            }
             Change::Members { .. } => request.proof(&proof),
         };
         self.parameters.iter().fold(request, |request, (name, value)| request.add(name, value))
@@ -112,7 +119,7 @@ async fn every_row_is_judged_as_it_says_and_a_refusal_spends_nothing() {
     let rows: Vec<Row> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     assert!(rows.len() >= 26 && rows.iter().all(|row| row.applies == ["authserver"]));
     for row in &rows {
-        let (world, name) = (fapi2().await, format!("row {} {}: {}", row.row, row.part, row.title));
+        let (world, name) = (fapi2().await, format!("row {} {}: {}", row.number, row.part, row.title));
         let mut request = row.request(&world).to_http();
         if let Some(method) = &row.method {
             *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap();
@@ -137,7 +144,7 @@ async fn every_row_is_judged_as_it_says_and_a_refusal_spends_nothing() {
 
 fn clone(row: &Row) -> Row {
     Row {
-        row: row.row,
+        number: row.number,
         part: row.part.clone(),
         title: row.title.clone(),
         applies: row.applies.clone(),
