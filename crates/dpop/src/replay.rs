@@ -233,7 +233,7 @@ mod tests {
     use crate::jose::Jkt;
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
     /// Every node and every version has to come to the same key: the values were computed by another program.
