@@ -40,6 +40,11 @@ impl CommandError {
         self
     }
 
+    /// What is wrong, without the hint.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Prints the error on stderr and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self.kind {

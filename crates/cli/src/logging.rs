@@ -1,7 +1,12 @@
 //! Logs on stderr. What may be logged is decided where it is logged; nothing here adds to it.
 
+use std::sync::OnceLock;
+
 use clap::ValueEnum;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt, reload};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum, serde::Deserialize)]
@@ -27,10 +32,24 @@ pub(crate) struct LogFlags {
 
 /// Starts logging to stderr. A second start in one process keeps the first.
 pub(crate) fn start(flags: &LogFlags, default: LevelFilter) {
-    let level = flags.log.unwrap_or(default);
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
-    let _ = match flags.log_format.unwrap_or_default() {
-        LogFormat::Text => lines.with_ansi(anstream::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let (filter, handle) = reload::Layer::new(flags.log.unwrap_or(default));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = match flags.log_format.unwrap_or_default() {
+        LogFormat::Text => registry.with(lines.with_ansi(anstream::stderr().is_terminal())).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
+    if started.is_ok() {
+        let _ = LEVEL.set(handle);
+    }
 }
+
+/// Changes the least severe level that is logged.
+pub(crate) fn set_level(level: LevelFilter) {
+    if let Some(handle) = LEVEL.get() {
+        // It fails only when nothing is logged any more.
+        let _ = handle.reload(level);
+    }
+}
+
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();

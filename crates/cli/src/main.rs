@@ -7,6 +7,7 @@ mod error;
 mod input;
 mod keys;
 mod logging;
+mod notify;
 mod render;
 mod serving;
 

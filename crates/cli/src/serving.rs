@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use countersign_gateway::{Missing, Reloader};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::interval;
 
 use crate::error::CommandError;
-use crate::render;
+use crate::{notify, render};
 
 /// Completes on SIGTERM or SIGINT. A second signal ends the process at once.
 ///
@@ -22,6 +25,7 @@ pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()> + Send + 'sta
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        notify::stopping();
         render::status("stopping: no new requests are taken; running ones are finished");
         tokio::spawn(async move {
             tokio::select! {
@@ -43,6 +47,25 @@ pub(crate) fn raise_file_limit() {
     }
 }
 
+/// Waits until requests can be served; says once what is missing when that takes its time.
+pub(crate) async fn until_ready(gateway: &Reloader) {
+    let mut ticks = interval(Duration::from_millis(50));
+    let mut waited = 0_u32;
+    loop {
+        ticks.tick().await;
+        let missing = gateway.missing().await;
+        if missing.is_empty() {
+            return;
+        }
+        waited = waited.saturating_add(1);
+        if waited == 20 {
+            for Missing { what, name, reason } in missing {
+                render::error_line("waiting", &format!("for the {what} {name}: {reason}"));
+            }
+        }
+    }
+}
+
 /// Prints the line that says where the program can be reached.
 pub(crate) fn ready(address: SocketAddr, admin: Option<SocketAddr>) {
     ready_at("http", address, admin);
@@ -50,6 +73,7 @@ pub(crate) fn ready(address: SocketAddr, admin: Option<SocketAddr>) {
 
 /// The same for a program that may speak TLS; its admin address never does.
 pub(crate) fn ready_at(scheme: &str, address: SocketAddr, admin: Option<SocketAddr>) {
+    notify::ready();
     match admin {
         Some(admin) => render::status(format_args!("ready {scheme}://{address} admin http://{admin}")),
         None => render::status(format_args!("ready {scheme}://{address}")),

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, VIA};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -61,13 +61,17 @@ pub struct Handover<'a> {
     pub set: HeaderMap,
     /// Fields that a client cannot send as a trailer either.
     pub is_reserved: fn(&HeaderName) -> bool,
+    /// Passes the request's head on as it came: order and letter case of the fields' names as they were (over
+    /// HTTP/1.1), `Host` and `Expect` too, and no field added. Only a change of protocol that is not a WebSocket's is
+    /// taken off, which would not work through a forwarder. The answer's head comes back the same way.
+    pub untouched: bool,
     /// How long a WebSocket may stay open; `None` for as long as both sides like.
     pub tunnel_lifetime: Option<Duration>,
 }
 
 impl Default for Handover<'_> {
     fn default() -> Self {
-        Self { arrival: None, set: HeaderMap::new(), is_reserved: |_| false, tunnel_lifetime: None }
+        Self { arrival: None, set: HeaderMap::new(), is_reserved: |_| false, untouched: false, tunnel_lifetime: None }
     }
 }
 
@@ -140,15 +144,47 @@ impl Forwarder {
         let client_side = take_websocket(&mut request);
         let (mut parts, body) = request.into_parts();
         let body = RequestBody::new(body, self.limits.request_body_idle, handover.is_reserved);
-        self.readdress(&mut parts, &handover, client_side.is_some())?;
+        if handover.untouched {
+            self.redirect(&mut parts, client_side.is_some())?;
+        } else {
+            self.readdress(&mut parts, &handover, client_side.is_some())?;
+        }
         frame(&mut parts, &body);
         let answer = self.exchange(parts, body).await?;
-        self.pass_back(answer, client_side, handover.tunnel_lifetime)
+        self.pass_back(answer, client_side, &handover)
     }
 
     /// Ends all tunnels. Requests under way are not touched: they end with their futures.
     pub async fn close(&self) {
         self.tunnels.close().await;
+    }
+
+    /// Sends the request elsewhere and leaves its head as it is.
+    fn redirect(&self, parts: &mut Parts, is_websocket: bool) -> Result<(), ForwardError> {
+        if parts.method == Method::CONNECT {
+            return Err(ForwardError::ConnectMethod);
+        }
+        if !transfer_coding_is_known(&parts.headers) {
+            return Err(ForwardError::TransferCoding);
+        }
+        parts.uri = self.upstream.target(&parts.uri).ok_or(ForwardError::BadTarget)?;
+        let over_http2 = parts.version == Version::HTTP_2;
+        parts.version = Version::HTTP_11;
+        if is_websocket {
+            // Asked for anew, because these are the fields of one hop.
+            remove_hop_by_hop(&mut parts.headers);
+            set_websocket(&mut parts.headers);
+        } else if parts.headers.contains_key(UPGRADE) {
+            remove_hop_by_hop(&mut parts.headers);
+        }
+        // Over HTTP/2 it was a pseudo-field.
+        if over_http2
+            && !parts.headers.contains_key(HOST)
+            && let Some(host) = self.upstream.host_field()
+        {
+            parts.headers.insert(HOST, host);
+        }
+        Ok(())
     }
 
     fn readdress(&self, parts: &mut Parts, handover: &Handover<'_>, is_websocket: bool) -> Result<(), ForwardError> {
@@ -257,15 +293,15 @@ impl Forwarder {
         &self,
         mut answer: Response<Incoming>,
         client_side: Option<OnUpgrade>,
-        tunnel_lifetime: Option<Duration>,
+        handover: &Handover<'_>,
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upstream_side = (switches && asks_for_websocket(answer.headers())).then(|| hyper::upgrade::on(&mut answer));
         let (parts, body) = answer.into_parts();
-        let mut parts = end_to_end(parts);
+        let mut parts = if handover.untouched && !switches { as_it_came(parts) } else { end_to_end(parts) };
         match (client_side, upstream_side) {
             (Some(client), Some(upstream)) => {
-                self.tunnels.open(client, upstream, tunnel_lifetime);
+                self.tunnels.open(client, upstream, handover.tunnel_lifetime);
                 set_websocket(&mut parts.headers);
                 Ok(Response::from_parts(parts, AnswerBody::empty()))
             }
@@ -293,7 +329,18 @@ fn client(tls: ClientConfig, host: UpstreamHost, limits: &ForwardLimits) -> Clie
         .pool_idle_timeout(limits.pool_idle)
         .pool_max_idle_per_host(limits.pool_size)
         .set_host(false)
+        .http1_preserve_header_case(true)
         .build(Connector::new(tls, host, limits.connect))
+}
+
+/// An answer's head with all that it has, but what would end or frame the client's connection by the upstream's.
+fn as_it_came(mut parts: http::response::Parts) -> http::response::Parts {
+    History::answered(&parts.extensions);
+    parts.version = Version::HTTP_11;
+    if parts.headers.contains_key(UPGRADE) {
+        remove_hop_by_hop(&mut parts.headers);
+    }
+    parts
 }
 
 /// An answer's head without what concerns the upstream's connection only.
@@ -319,6 +366,10 @@ fn take_websocket<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
 
 /// States the body's length by what the body itself knows, so that no field can contradict it.
 fn frame(parts: &mut Parts, body: &RequestBody) {
+    if states_its_length(parts, body) {
+        return;
+    }
+    parts.headers.remove(TRANSFER_ENCODING);
     let had_length = parts.headers.remove(CONTENT_LENGTH).is_some();
     match body.size_hint().exact() {
         Some(0) if !had_length => {}
@@ -329,5 +380,18 @@ fn frame(parts: &mut Parts, body: &RequestBody) {
         None => {
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
+    }
+}
+
+/// True when the fields say of the body what the body itself knows, and nothing has to be changed.
+fn states_its_length(parts: &Parts, body: &RequestBody) -> bool {
+    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
+    let stated = lengths.next().map(|length| length.to_str().ok().and_then(|length| length.parse::<u64>().ok()));
+    let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+    match (body.size_hint().exact(), stated) {
+        (Some(0), None) => !is_chunked,
+        (Some(length), Some(Some(stated))) => length == stated && lengths.next().is_none() && !is_chunked,
+        (None, None) => is_chunked,
+        (_, _) => false,
     }
 }

@@ -46,11 +46,15 @@ struct Readiness {
     missing: Vec<Missing>,
 }
 
+/// Something that requests need and that is not there.
 #[derive(Debug, Serialize)]
-struct Missing {
-    what: &'static str,
-    name: String,
-    reason: String,
+pub struct Missing {
+    /// `gateway`, `issuer`, `upstream`, `replay store`.
+    pub what: &'static str,
+    /// Which one.
+    pub name: String,
+    /// Why not.
+    pub reason: String,
 }
 
 impl Admin {
@@ -100,24 +104,10 @@ impl Admin {
     }
 
     async fn readiness(&self) -> Response<Full<Bytes>> {
-        let site = self.door.site.now();
-        let mut missing: Vec<Missing> = Vec::new();
+        let mut missing = missing(&self.door, &self.replay).await;
         if self.draining.is_cancelled() {
             let reason = "told to stop; running requests are finished".to_owned();
             missing.push(Missing { what: "gateway", name: "this one".to_owned(), reason });
-        }
-        for keys in site.missing_keys(self.door.clock.now()) {
-            missing.push(Missing { what: "issuer", name: keys.issuer, reason: keys.fault.to_string() });
-        }
-        // Without a use for it an upstream need not be there.
-        let upstreams = site.upstreams().filter(|_| self.door.mode == Mode::Proxy);
-        for (upstream, probed) in join_all(upstreams.map(probe)).await {
-            if let Err(reason) = probed {
-                missing.push(Missing { what: "upstream", name: upstream.to_string(), reason });
-            }
-        }
-        if let Some((name, reason)) = self.replay.fault() {
-            missing.push(Missing { what: "replay store", name, reason });
         }
         let ready = missing.is_empty();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -131,6 +121,26 @@ impl Admin {
         let lost = ("countersign_decisions_lost_total", "counter", "Decisions not written down", lost);
         self.door.metrics.render(&[lost]) + &self.replay.metrics()
     }
+}
+
+/// What requests need and is not there.
+pub(crate) async fn missing(door: &Door, replay: &Replay) -> Vec<Missing> {
+    let site = door.site.now();
+    let mut missing = Vec::new();
+    for keys in site.missing_keys(door.clock.now()) {
+        missing.push(Missing { what: "issuer", name: keys.issuer, reason: keys.fault.to_string() });
+    }
+    // Without a use for it an upstream need not be there.
+    let upstreams = site.upstreams().filter(|_| door.mode == Mode::Proxy);
+    for (upstream, probed) in join_all(upstreams.map(probe)).await {
+        if let Err(reason) = probed {
+            missing.push(Missing { what: "upstream", name: upstream.to_string(), reason });
+        }
+    }
+    if let Some((name, reason)) = replay.fault() {
+        missing.push(Missing { what: "replay store", name, reason });
+    }
+    missing
 }
 
 /// Whether the upstream takes connections, asked when somebody wants to know.

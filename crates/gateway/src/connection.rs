@@ -106,6 +106,8 @@ impl Client {
             .header_read_timeout(limits.idle)
             .max_headers(limits.head_fields)
             .max_buf_size(limits.head_bytes)
+            .preserve_header_case(true)
+            .auto_date_header(false)
             .serve_connection(io, service_fn(move |request| self.answer(request)))
             .with_upgrades();
         let mut connection = pin!(connection);
@@ -129,6 +131,7 @@ impl Client {
             .max_concurrent_streams(STREAMS)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_EVERY)
+            .auto_date_header(false)
             .serve_connection(io, service_fn(move |request| self.answer(request)));
         let mut connection = pin!(connection);
         tokio::select! {

@@ -2,29 +2,36 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use countersign_dpop::PublicOrigin;
 use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::time::{Clock, Timestamp};
 use countersign_forward::{Arrival, Forwarder, Handover};
-use countersign_resource::{Access, Outcome, RequestFacts, Stage, Verdict};
+use countersign_resource::{Access, Decision, Outcome, RequestFacts, Stage, Verdict};
+use http::header::DATE;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use tokio::time::Instant;
 
 use crate::answer::Trouble;
 use crate::authority::{BadAuthority, authority};
 use crate::body::{Content, GatewayBody};
-use crate::decisions::DecisionSink;
 use crate::forward_auth::{FrontProxy, Mode};
 use crate::identity;
+use crate::logs::{AccessRecord, DecisionSink, RequestIds};
 use crate::metrics::Metrics;
 use crate::site::{Choice, Site};
 use crate::unread::to_unread;
 use crate::wire::Notes;
+
+/// The first second that an HTTP-date cannot name: the year 10000.
+const END_OF_DATES: u64 = 253_402_300_800;
+/// The gateway's name for a request, in its refusals and towards the upstream.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Everything that requests share.
 #[derive(Debug)]
@@ -32,6 +39,7 @@ pub(crate) struct Door {
     pub(crate) site: SiteCell,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) decisions: Arc<dyn DecisionSink>,
+    pub(crate) ids: RequestIds,
     pub(crate) metrics: Metrics,
     pub(crate) mode: Mode,
 }
@@ -67,26 +75,85 @@ impl Door {
         let in_flight = self.metrics.request();
         let site = self.site.now();
         let (head, body) = request.into_parts();
-        let visit = Visit { door: self, site: &site };
-        let response = match visit.open(&head) {
+        let visit = Visit { door: self, site: &site, id: self.ids.next(), peer };
+        let arrived = self.decisions.wants_access().then(|| Arrived::of(&head));
+        let (story, mut response) = match visit.open(&head) {
             Ok(Opened::ToBeAdvised { proxy, trusted }) => {
-                let response = visit.advise(&head, peer.ip(), proxy, trusted).await;
-                to_unread(&head, body, response).await
+                let (story, response) = visit.advise(&head, proxy, trusted).await;
+                (story, to_unread(&head, body, response).await)
             }
-            Err(trouble) => to_unread(&head, body, self.own_answer(&trouble)).await,
-            Ok(Opened::Answered(response)) => to_unread(&head, body, response).await,
-            Ok(Opened::ToBeJudged(choice)) => visit.judge(choice, head, body, peer).await,
+            Err(trouble) => {
+                let response = visit.own_answer(&trouble, false);
+                (Story::of(trouble.code()), to_unread(&head, body, response).await)
+            }
+            Ok(Opened::Answered(response)) => (Story::of("open"), to_unread(&head, body, response).await),
+            Ok(Opened::ToBeJudged(choice)) => visit.judge(choice, head, body).await,
         };
         self.metrics.answer(response.status());
+        if !story.observes {
+            self.date(response.headers_mut());
+        }
+        if let Some(arrived) = arrived {
+            self.write_access(&arrived, &visit, &story, response.status());
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             notes.switch();
         }
         response.map(|content| GatewayBody::new(content, in_flight))
     }
 
-    pub(crate) fn own_answer(&self, trouble: &Trouble) -> Response<Content> {
-        self.metrics.trouble(trouble.code());
-        trouble.to_response().map(Content::Own)
+    /// Says when an answer was made, if it does not say so itself (RFC 9110 §6.6.1). Clients set their clocks by it.
+    fn date(&self, fields: &mut HeaderMap) {
+        if !fields.contains_key(DATE)
+            && let Ok(seconds) = u64::try_from(self.clock.now().seconds())
+            && seconds < END_OF_DATES
+            && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)))
+        {
+            fields.insert(DATE, date);
+        }
+    }
+
+    fn write_access(&self, arrived: &Arrived, visit: &Visit<'_>, story: &Story, status: StatusCode) {
+        self.decisions.access(&AccessRecord {
+            time: self.clock.now().seconds(),
+            request: &visit.id,
+            peer: visit.peer.ip(),
+            method: arrived.method.as_str(),
+            path: &arrived.path,
+            route: story.route.as_deref(),
+            client: story.client.as_deref(),
+            code: story.code,
+            status: status.as_u16(),
+            took: arrived.at.elapsed(),
+        });
+    }
+}
+
+/// What the access log says of a request, kept from before it is handed on.
+struct Arrived {
+    at: Instant,
+    method: Method,
+    path: String,
+}
+
+impl Arrived {
+    fn of(head: &Parts) -> Self {
+        Self { at: Instant::now(), method: head.method.clone(), path: head.uri.path().to_owned() }
+    }
+}
+
+/// What became known of a request.
+pub(crate) struct Story {
+    pub(crate) code: &'static str,
+    pub(crate) route: Option<Arc<str>>,
+    pub(crate) client: Option<Arc<str>>,
+    /// The answer is to be as the upstream gave it.
+    pub(crate) observes: bool,
+}
+
+impl Story {
+    pub(crate) const fn of(code: &'static str) -> Self {
+        Self { code, route: None, client: None, observes: false }
     }
 }
 
@@ -94,6 +161,9 @@ impl Door {
 pub(crate) struct Visit<'a> {
     pub(crate) door: &'a Door,
     pub(crate) site: &'a Site,
+    /// The gateway's name for the request.
+    pub(crate) id: Arc<str>,
+    pub(crate) peer: SocketAddr,
 }
 
 /// What became of a request before its credentials were looked at.
@@ -148,26 +218,33 @@ impl<'a> Visit<'a> {
         Some(response)
     }
 
-    async fn judge(&self, choice: Choice<'_>, head: Parts, body: Incoming, peer: SocketAddr) -> Response<Content> {
+    async fn judge(&self, choice: Choice<'_>, head: Parts, body: Incoming) -> (Story, Response<Content>) {
         let page = self.site.cors.as_ref().and_then(|cors| cors.allowed_origin(&head.headers)).cloned();
-        let (origin, verdict) = self.verdict(choice, &head).await;
+        let (origin, mut verdict) = self.verdict(choice, &head).await;
+        verdict.decision.request = Some(Arc::clone(&self.id));
         let observes = verdict.decision.stage == Stage::Observe;
         self.door.decisions.record(&verdict.decision);
         self.door.metrics.decision(&verdict.decision, choice.label, verdict.nonce().is_some());
         let handover = Handover {
-            arrival: Some(arrival(origin, peer)),
+            arrival: Some(arrival(origin, self.peer)),
             is_reserved: identity::is_reserved,
+            untouched: observes,
             ..Handover::default()
         };
         let request = Request::from_parts(head, body);
         let mut response = match &verdict.outcome {
             Outcome::Refused(refusal) => {
                 let (head, body) = request.into_parts();
-                to_unread(&head, body, refusal.to_response().map(Content::Own)).await
+                let mut response = refusal.to_response().map(Content::Own);
+                self.name(response.headers_mut());
+                to_unread(&head, body, response).await
             }
             Outcome::Granted(access) => {
                 let tunnel_lifetime = Some(lifetime(access, &verdict));
-                let set = identity::fields(access);
+                let mut set = if observes { HeaderMap::new() } else { identity::fields(access) };
+                if !observes {
+                    self.name(&mut set);
+                }
                 self.forward(choice.forwarder, observes, request, Handover { set, tunnel_lifetime, ..handover }).await
             }
             Outcome::Observed(_) => self.forward(choice.forwarder, observes, request, handover).await,
@@ -177,6 +254,24 @@ impl<'a> Visit<'a> {
             if let Some(cors) = &self.site.cors {
                 cors.open(page.as_ref(), response.headers_mut());
             }
+        }
+        let Decision { code, client, .. } = verdict.decision;
+        (Story { code, route: Some(Arc::clone(choice.label)), client, observes }, response)
+    }
+
+    /// Says the gateway's name for the request, so that both sides can ask for it in the logs.
+    pub(crate) fn name(&self, fields: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_str(&self.id) {
+            fields.insert(REQUEST_ID, id);
+        }
+    }
+
+    /// An answer of the gateway's own. What is only observed gets no field that it would not have had.
+    pub(crate) fn own_answer(&self, trouble: &Trouble, observes: bool) -> Response<Content> {
+        self.door.metrics.trouble(trouble.code());
+        let mut response = trouble.to_response().map(Content::Own);
+        if !observes {
+            self.name(response.headers_mut());
         }
         response
     }
@@ -219,7 +314,7 @@ impl<'a> Visit<'a> {
             }
             Err(error) => {
                 tracing::warn!(code = error.code(), %error, "a request was not answered by the upstream");
-                self.door.own_answer(&Trouble::Forward(error))
+                self.own_answer(&Trouble::Forward(error), observes)
             }
         }
     }

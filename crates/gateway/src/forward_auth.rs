@@ -5,11 +5,11 @@
 //! ask at all. An answer that lets the request pass has an empty body and names the caller in `Countersign-*`; nginx
 //! would close the connection over any other body. Everything else is the refusal as the client is to see it.
 
-use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_resource::{Outcome, RequestFacts, Stage, Verdict};
+use countersign_resource::{Decision, Outcome, RequestFacts, Stage, Verdict};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode, Uri};
@@ -17,7 +17,7 @@ use ipnet::IpNet;
 
 use crate::answer::Trouble;
 use crate::body::Content;
-use crate::door::Visit;
+use crate::door::{Story, Visit};
 use crate::identity;
 
 /// What a gateway does with a request that may pass.
@@ -94,20 +94,19 @@ struct Original<'h> {
 }
 
 impl Visit<'_> {
-    /// Answers the proxy at `peer`.
+    /// Answers the proxy that asks.
     pub(crate) async fn advise(
         &self,
         head: &Parts,
-        peer: IpAddr,
         proxy: FrontProxy,
         trusted: &[IpNet],
-    ) -> Response<Content> {
-        match self.try_advise(head, peer, proxy, trusted).await {
-            Ok(response) => response,
+    ) -> (Story, Response<Content>) {
+        match self.try_advise(head, proxy, trusted).await {
+            Ok(advised) => advised,
             Err(trouble) => {
-                let mut response = self.door.own_answer(&trouble);
+                let mut response = self.own_answer(&trouble, false);
                 *response.status_mut() = proxy.status(response.status());
-                response
+                (Story::of(trouble.code()), response)
             }
         }
     }
@@ -115,11 +114,10 @@ impl Visit<'_> {
     async fn try_advise(
         &self,
         head: &Parts,
-        peer: IpAddr,
         proxy: FrontProxy,
         trusted: &[IpNet],
-    ) -> Result<Response<Content>, Trouble> {
-        let peer = peer.to_canonical();
+    ) -> Result<(Story, Response<Content>), Trouble> {
+        let peer = self.peer.ip().to_canonical();
         if !trusted.iter().any(|network| network.contains(&peer)) {
             return Err(Trouble::UntrustedProxy);
         }
@@ -130,7 +128,7 @@ impl Visit<'_> {
         let preflight = self.site.cors.as_ref().and_then(|cors| cors.preflight(&original.method, &head.headers));
         if preflight.is_some() {
             // The API answers it; a page learns nothing from that.
-            return Ok(pass());
+            return Ok((Story::of("open"), pass()));
         }
         let now = self.door.clock.now();
         let path = original.target.path();
@@ -141,22 +139,29 @@ impl Visit<'_> {
             headers: &head.headers,
             authority: original.authority,
         };
-        let verdict = choice.server.judge_for(&facts, choice.route).await;
+        let mut verdict = choice.server.judge_for(&facts, choice.route).await;
+        verdict.decision.request = Some(Arc::clone(&self.id));
         self.door.decisions.record(&verdict.decision);
         self.door.metrics.decision(&verdict.decision, choice.label, verdict.nonce().is_some());
-        Ok(self.render(&head.headers, &verdict, proxy))
+        let response = self.render(&head.headers, &verdict, proxy);
+        let observes = verdict.decision.stage == Stage::Observe;
+        let Decision { code, client, .. } = verdict.decision;
+        Ok((Story { code, route: Some(Arc::clone(choice.label)), client, observes }, response))
     }
 
     fn render(&self, headers: &HeaderMap, verdict: &Verdict, proxy: FrontProxy) -> Response<Content> {
         let mut response = match &verdict.outcome {
             Outcome::Granted(access) => {
                 let mut response = pass();
-                *response.headers_mut() = identity::fields(access);
+                if verdict.decision.stage != Stage::Observe {
+                    *response.headers_mut() = identity::fields(access);
+                }
                 response
             }
             Outcome::Observed(_) => pass(),
             Outcome::Refused(refusal) => {
                 let mut response = refusal.to_response().map(Content::Own);
+                self.name(response.headers_mut());
                 *response.status_mut() = proxy.status(response.status());
                 response
             }

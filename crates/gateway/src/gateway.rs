@@ -17,9 +17,9 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::config::{GatewayLimits, Settings};
 use crate::connection::Connections;
-use crate::decisions::DecisionSink;
 use crate::door::{Door, SiteCell};
 use crate::listener;
+use crate::logs::{DecisionSink, RequestIds};
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::replay::Replay;
@@ -133,7 +133,14 @@ impl Gateway {
             fetch: Arc::new(ReqwestFetch::new()?),
         };
         let site = SiteCell::new(Site::new(&settings, &lasting, None)?);
-        let door = Arc::new(Door { site, clock, decisions, metrics: Metrics::default(), mode: settings.mode.clone() });
+        let door = Arc::new(Door {
+            site,
+            clock,
+            decisions,
+            ids: RequestIds::new(std::process::id()),
+            metrics: Metrics::default(),
+            mode: settings.mode.clone(),
+        });
         let reloader = Reloader::new(Arc::clone(&door), lasting, replay.clone(), settings);
         Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits, reloader, tls })
     }

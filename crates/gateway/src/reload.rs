@@ -6,6 +6,7 @@ use std::time::Duration;
 use countersign_forward::Forwarder;
 use tokio::time::timeout;
 
+use crate::admin::{Missing, missing};
 use crate::config::Settings;
 use crate::door::Door;
 use crate::gateway::GatewayError;
@@ -60,6 +61,11 @@ impl Reloader {
         let waiting = waiting(&current, &settings);
         *current = settings;
         Ok(waiting)
+    }
+
+    /// What requests need and is not there, asked now: what `/readyz` says, but for the draining.
+    pub async fn missing(&self) -> Vec<Missing> {
+        missing(&self.inner.door, &self.inner.replay).await
     }
 
     /// Counts a new configuration that is not right, as when its file cannot be read.

@@ -15,6 +15,9 @@ pub struct Decision {
     pub version: u8,
     /// When, in seconds since 1970, by the clock that the request was judged with.
     pub time: i64,
+    /// The server's name for the request, where it gives names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Arc<str>>,
     /// What became of the request.
     pub outcome: DecisionOutcome,
     /// The stable name of the fault; `ok` when there is none.

@@ -71,7 +71,11 @@ impl UpCommand {
         data.write_client(&client)?;
 
         tell(&origin, &issuer, &upstream, &data.client_file(), self.upstream.is_none());
-        serving::ready(gateway.local_addr(), gateway.admin_addr());
+        let (address, admin, state) = (gateway.local_addr(), gateway.admin_addr(), gateway.reloader());
+        tokio::spawn(async move {
+            serving::until_ready(&state).await;
+            serving::ready(address, admin);
+        });
         let ended = CancellationToken::new();
         let stop = ended.clone();
         tokio::spawn(async move {

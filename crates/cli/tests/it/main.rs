@@ -7,6 +7,7 @@ mod call;
 mod configuration;
 mod demo;
 mod gateway;
+mod gateway_tools;
 mod healing;
 mod help;
 mod http;

@@ -121,6 +121,17 @@ impl Running {
         (url, admin)
     }
 
+    /// The first line on stderr that holds `text`.
+    pub(crate) fn stderr_line_with(&mut self, text: &str) -> String {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            if let Some(line) = self.stderr.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            assert!(self.listen(limit), "no line with {text:?} on stderr: {:?} {:?}", self.stdout, self.stderr);
+        }
+    }
+
     /// Waits for a line on stderr that starts so.
     pub(crate) fn stderr_line(&mut self, start: &str) -> String {
         let limit = Instant::now() + LIMIT;
@@ -159,6 +170,12 @@ impl Running {
             self.listen(until);
             assert!(self.child.try_wait().unwrap().is_none(), "it ended: {:?}", self.stderr);
         }
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let killed = Command::new("kill").arg("-HUP").arg(self.child.id().to_string()).status().unwrap();
+        assert!(killed.success());
     }
 
     /// Sends SIGTERM.

@@ -6,6 +6,7 @@ mod date;
 mod error;
 mod issuer;
 mod limits;
+mod log;
 mod mode;
 mod names;
 mod resolve;
@@ -20,6 +21,7 @@ pub use self::client::{ClientEntry, ClientSettings};
 pub use self::date::Date;
 pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
 pub use self::limits::{GatewayLimits, LimitConfig};
+pub use self::log::{LogConfig, LogSettings};
 pub use self::route::{RouteEntry, RouteSettings, StageEntry};
 pub use self::settings::{ReplaySetting, Settings};
 
@@ -87,6 +89,8 @@ pub struct GatewayConfig {
     pub routes: Vec<RouteEntry>,
     /// `[[clients]]`
     pub clients: Vec<ClientEntry>,
+    /// `[log]`
+    pub log: LogConfig,
     /// `[limits]`
     pub limits: LimitConfig,
 }
@@ -172,8 +176,21 @@ impl GatewayConfig {
             admin: self.admin.or(lower.admin),
             routes: first_filled(self.routes, lower.routes),
             clients: first_filled(self.clients, lower.clients),
+            log: self.log.over(lower.log),
             limits: self.limits.over(lower.limits),
         }
+    }
+}
+
+impl GatewayConfig {
+    /// The files that the configuration names, beside itself: when one changes, so does what it says.
+    pub fn files(&self, directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+        let is_file = |place: &&String| !place.contains("://") && !place.trim_start().starts_with('{');
+        let keys = self.issuers.iter().map(|entry| entry.jwks.as_ref()).chain([self.jwks.as_ref()]);
+        let asking = self.issuers.iter().filter_map(|entry| entry.introspection.as_ref());
+        let secrets = asking.flat_map(|asking| [asking.secret_file.as_ref(), asking.key_file.as_ref()]);
+        let named = keys.flatten().filter(is_file).chain(secrets.flatten());
+        named.map(|file| directory.join(file)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use countersign_dpop::time::Window;
 use countersign_forward::{ForwardedFields, UpstreamHost};
 
 use super::error::Problem;
+use crate::logs::LineFormat;
 
 pub(super) fn address(value: &str) -> Result<SocketAddr, Problem> {
     let numeric = value.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
@@ -26,6 +27,10 @@ pub(super) fn nonce(value: &str) -> Result<NoncePolicy, Problem> {
 
 pub(super) fn window(value: &str) -> Result<Window, Problem> {
     Window::preset(value).ok_or_else(|| not_a_choice(value, "rfc, strict, fapi2, mcp, atproto"))
+}
+
+pub(super) fn line_format(value: &str) -> Result<LineFormat, Problem> {
+    value.parse().map_err(|()| not_a_choice(value, "json, text"))
 }
 
 pub(super) fn upstream_host(value: &str) -> Result<UpstreamHost, Problem> {
@@ -61,6 +66,6 @@ fn unknown_algorithm(value: &str) -> Problem {
     Problem::Algorithm { value: value.to_owned(), known }
 }
 
-fn not_a_choice(value: &str, choices: &'static str) -> Problem {
+pub(super) fn not_a_choice(value: &str, choices: &'static str) -> Problem {
     Problem::NotAChoice { value: value.to_owned(), choices }
 }

@@ -46,6 +46,7 @@ impl GatewayConfig {
             window: faults.chosen("window", self.window.as_deref(), names::window).unwrap_or_default(),
             cors: self.cors(faults),
             admin: faults.chosen("admin", self.admin.as_deref(), names::address),
+            log: self.log.resolve(directory, faults),
             limits: self.limits.resolve(&mut faults.0),
             replay: self.replay(directory, faults),
             nonce: self.nonce(faults),

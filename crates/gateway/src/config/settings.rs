@@ -9,6 +9,7 @@ use countersign_resource::{Cors, IssuerConfig, Stage};
 
 use super::client::ClientSettings;
 use super::limits::GatewayLimits;
+use super::log::LogSettings;
 use super::route::RouteSettings;
 use crate::forward_auth::Mode;
 use crate::tls::TlsFiles;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub cors: Option<Cors>,
     /// Where health and metrics are served, if anywhere.
     pub admin: Option<SocketAddr>,
+    /// What is written down, and where.
+    pub log: LogSettings,
     /// How much and how long.
     pub limits: GatewayLimits,
     /// What is allowed but should be known: sentences for the start.
@@ -121,6 +124,7 @@ impl Settings {
             replay: ReplaySetting::default(),
             cors: None,
             admin: None,
+            log: LogSettings::default(),
             limits: GatewayLimits::default(),
             warnings: Vec::new(),
         }

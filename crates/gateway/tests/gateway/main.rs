@@ -5,6 +5,7 @@ mod carrying;
 mod framing;
 mod http2;
 mod lifecycle;
+mod logs;
 mod routes;
 mod stages;
 mod streaming;

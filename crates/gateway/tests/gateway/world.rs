@@ -73,13 +73,22 @@ impl World {
 
     /// Starts with changed settings. The clock has left the time behind in which every proof needs a nonce.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let decisions = Arc::new(Recorder::default());
+        let sink = Arc::clone(&decisions) as Arc<dyn DecisionSink>;
+        Self { decisions, ..Self::start_all(change, sink).await }
+    }
+
+    /// Starts with other logs; `decisions` stays empty.
+    pub(crate) async fn start_logging(sink: Arc<dyn DecisionSink>) -> Self {
+        Self::start_all(|_| (), sink).await
+    }
+
+    async fn start_all(change: impl FnOnce(&mut Settings), sink: Arc<dyn DecisionSink>) -> Self {
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = SoftwareKey::generate(Algorithm::Es256).unwrap();
         let mut settings = settings(upstream.local_addr().unwrap(), &issuer);
         change(&mut settings);
         let clock = FakeClock::at(Timestamp::from_seconds(START));
-        let decisions = Arc::new(Recorder::default());
-        let sink = Arc::clone(&decisions) as Arc<dyn DecisionSink>;
         let gateway = Gateway::bind(settings.clone(), clock.shared(), sink).await.unwrap();
         let (address, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
         let reloader = gateway.reloader();
@@ -91,7 +100,15 @@ impl World {
         clock.advance(60);
         let key = SoftwareKey::generate(Algorithm::Es256).unwrap();
         let client = ProofMaker::new(Arc::new(key));
+        let decisions = Arc::default();
         Self { address, admin, clock, upstream, decisions, stop, served, settings, reloader, issuer, client }
+    }
+
+    /// Ends the gateway and everything that holds its logs.
+    pub(crate) async fn finish(self) {
+        let Self { stop, served, reloader, .. } = self;
+        drop((stop, reloader));
+        served.await.unwrap();
     }
 
     pub(crate) async fn connect(&self) -> Wire {

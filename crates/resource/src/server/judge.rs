@@ -259,6 +259,7 @@ impl Trial<'_> {
         Decision {
             version: Decision::VERSION,
             time: self.now.seconds(),
+            request: None,
             outcome,
             code: fault.map_or("ok", Rejection::name),
             diagnosis: fault.map(|fault| fault.diagnosis().code()),

@@ -1,12 +1,20 @@
 //! `countersign gateway`: the guard in front of any API.
 
+mod check;
+mod init;
+mod log;
+mod report;
+mod simulate;
+mod through;
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use countersign_dpop::time::SystemClock;
-use countersign_gateway::{DecisionLines, Gateway, GatewayConfig, GatewayError, Settings};
+use countersign_gateway::{Gateway, GatewayConfig, GatewayError, Logs, Settings};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::error::CommandError;
@@ -16,12 +24,35 @@ use crate::{input, render, serving};
 /// Guards an API: checks token, proof and binding of every request, and forwards what is right
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
     after_help = "Example:\n  countersign gateway --listen 127.0.0.1:8080 --public-origin https://api.example.com \
 \\\n    --upstream http://127.0.0.1:9000 --issuer https://idp.example.com --audience https://api.example.com\n\n\
 Every flag is also a key of the configuration file (public_origin = \"…\") and a COUNTERSIGN_* variable; a flag wins \
 over a variable, a variable over the file. Verdicts go to stdout, one JSON line each."
 )]
 pub(crate) struct GatewayCommand {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    flags: ServeFlags,
+}
+
+/// What else to do with a gateway.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Tries a configuration: file, issuers, upstream, store, clock; with --through also the way to the gateway
+    Check(check::CheckCommand),
+    /// Writes a commented configuration to start from; an existing file is left as it is
+    Init(init::InitCommand),
+    /// Says from the decision log how far clients have moved to DPoP, and who is ready for which stage
+    Report(report::ReportCommand),
+    /// Says from the decision log who would break at a stage
+    Simulate(simulate::SimulateCommand),
+}
+
+/// What a serving gateway is told.
+#[derive(Clone, Debug, Args)]
+struct ServeFlags {
     /// TOML file with the same keys as the flags
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
@@ -97,27 +128,42 @@ pub(crate) struct GatewayCommand {
 }
 
 impl GatewayCommand {
-    /// Serves until a signal comes.
+    /// Does what is asked, or serves until a signal comes.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
+        match self.action {
+            None => self.flags.serve().await,
+            Some(Action::Check(command)) => command.run().await,
+            Some(Action::Init(command)) => command.run(),
+            Some(Action::Report(command)) => command.run(),
+            Some(Action::Simulate(command)) => command.run(),
+        }
+    }
+}
+
+impl ServeFlags {
+    async fn serve(self) -> Result<ExitCode, CommandError> {
         logging::start(&self.log, LevelFilter::INFO);
         refuse_passwords_as_arguments()?;
-        let settings = self.settings()?;
+        let (settings, files) = self.settings()?;
+        self.set_level(&settings);
         for warning in &settings.warnings {
             render::error_line("warning", warning);
         }
         serving::raise_file_limit();
         let shutdown = serving::shutdown_signal()?;
-        let decisions = Arc::new(DecisionLines::new(std::io::stdout()));
+        let decisions = Arc::new(logs(&settings)?);
         let gateway = Gateway::bind(settings, Arc::new(SystemClock), decisions).await.map_err(cannot_start)?;
+        let watching = tokio::spawn(watch::Watch::new(self, files, gateway.reloader())?.run());
         serving::ready(gateway.local_addr(), gateway.admin_addr());
         gateway.serve(shutdown).await;
+        watching.abort();
         Ok(ExitCode::SUCCESS)
     }
 
     /// Flags and variables over the file; files that are named count from the file's directory or from here.
-    fn settings(self) -> Result<Settings, CommandError> {
+    fn settings(&self) -> Result<(Settings, Vec<PathBuf>), CommandError> {
         let file = self.config.clone();
-        let said = self.said();
+        let said = self.clone().said();
         let (config, directory) = match &file {
             Some(file) => {
                 let lower: GatewayConfig = input::read_toml(file, "the configuration")?;
@@ -125,10 +171,18 @@ impl GatewayCommand {
             }
             None => (said, Path::new(".")),
         };
-        config.resolve(directory).map_err(|faults| {
+        let files = file.iter().cloned().chain(config.files(directory)).collect();
+        let settings = config.resolve(directory).map_err(|faults| {
             CommandError::configuration(format!("the gateway cannot start like this:\n{faults}"))
                 .with_hint("countersign gateway --help shows every setting with an example")
-        })
+        })?;
+        Ok((settings, files))
+    }
+
+    /// A flag or variable wins over the file.
+    fn set_level(&self, settings: &Settings) {
+        let of_file = settings.log.level.as_deref().and_then(|level| level.parse().ok());
+        logging::set_level(self.log.log.or(of_file).unwrap_or(LevelFilter::INFO));
     }
 
     fn said(self) -> GatewayConfig {
@@ -171,6 +225,13 @@ fn refuse_passwords_as_arguments() -> Result<(), CommandError> {
         return Err(fault.with_hint("use --replay-password-file, or set COUNTERSIGN_REPLAY instead"));
     }
     Ok(())
+}
+
+/// Opens the logs of requests.
+fn logs(settings: &Settings) -> Result<Logs, CommandError> {
+    let log = &settings.log;
+    Logs::open((&log.decisions, log.decisions_format), (&log.access, log.access_format))
+        .map_err(|fault| CommandError::configuration(format!("a log cannot be opened: {fault}")))
 }
 
 /// A file named on the command line counts from here, not from the configuration's directory.
