@@ -10,6 +10,7 @@ use crate::scope::Scope;
 
 /// A client as it is registered.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of a client's metadata and has its RFC")]
 pub(crate) struct Client {
     pub(crate) id: String,
     pub(crate) credential: Credential,
@@ -23,6 +24,8 @@ pub(crate) struct Client {
     pub(crate) redirect_uris: Vec<RedirectUri>,
     /// `require_pushed_authorization_requests` (RFC 9126 §6).
     pub(crate) push_demanded: bool,
+    /// `require_signed_request_object` (RFC 9101 §10.5).
+    pub(crate) signature_demanded: bool,
     /// Whether its refresh tokens are bound to a key though it can authenticate; those of a public client always are.
     pub(crate) refresh_bound_to_key: bool,
     /// `authorization_details_types` (RFC 9396 §10).

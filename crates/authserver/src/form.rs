@@ -52,6 +52,11 @@ impl Form {
         Self::parse(&bytes)
     }
 
+    /// A form of parameters that came in another shape.
+    pub(crate) fn of(parameters: Vec<(String, String)>) -> Self {
+        Self(parameters.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect())
+    }
+
     /// Reads the query of a URL: of a parameter that stands twice the first one, and the names of those that do.
     pub(crate) fn parse_query(query: &str) -> Result<(Self, Vec<String>), FormError> {
         let (mut form, mut repeated) = (Self(Vec::new()), Vec::new());

@@ -72,7 +72,7 @@ pub use self::config::{AuthServerConfig, ConfigError, ConfigErrors, Settings};
 pub use self::cors::OriginError;
 pub use self::issuer::{Issuer, IssuerError};
 pub use self::operation::{NetworkError, TlsError};
-pub use self::people::{PasswordError, UserError, UserState, Users};
+pub use self::people::{PasswordError, UserError, UserState, Users, hash_password};
 pub use self::redirect_uri::RedirectUriError;
 pub use self::registered::{AddClientError, AddedClient, ClientKeeper, ClientListing, Registrar};
 pub use self::resource::TokenFormat;

@@ -2,6 +2,8 @@
 
 use countersign_dpop::error::ErrorCode;
 
+use super::RequestObjectError;
+
 /// Why an authorization request, from a client that is known and with a redirect URI that is its own, is refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuthorizationError {
@@ -47,6 +49,10 @@ pub(crate) enum AuthorizationError {
     RequestUriPushed,
     #[error("a request object outside the pushing endpoint")]
     RequestObjectNotPushed,
+    #[error("the client must sign its requests")]
+    SignatureRequired,
+    #[error("request object: {0}")]
+    RequestObject(#[from] RequestObjectError),
     #[error("redirect_uri: {0}")]
     Redirect(#[from] super::RedirectError),
     #[error("authorization_details is not an array of objects with a type that the client may use")]
@@ -73,6 +79,7 @@ impl AuthorizationError {
             | Self::RequestUriPushed
             | Self::RequestObjectNotPushed
             | Self::Redirect(_) => ErrorCode::InvalidRequest,
+            Self::SignatureRequired | Self::RequestObject(_) => ErrorCode::InvalidRequestObject,
             Self::ClientNotRegistered => ErrorCode::UnauthorizedClient,
             Self::ResponseTypeUnsupported => ErrorCode::UnsupportedResponseType,
             Self::ScopeMalformed | Self::ScopeNotAllowed => ErrorCode::InvalidScope,
@@ -108,6 +115,8 @@ impl AuthorizationError {
             Self::PushRequired => "the request must be pushed",
             Self::RequestUriPushed => "request_uri cannot stand in a pushed request",
             Self::RequestObjectNotPushed => "a request object must be pushed",
+            Self::SignatureRequired => "the request must be signed",
+            Self::RequestObject(_) => "the request object is not acceptable",
             Self::Redirect(_) => "redirect_uri must be one that the client has registered",
             Self::Details => "authorization_details is not acceptable",
             Self::Denied => "the user refused",
@@ -138,6 +147,8 @@ impl AuthorizationError {
             Self::PushRequired => "push_required",
             Self::RequestUriPushed => "request_uri_pushed",
             Self::RequestObjectNotPushed => "request_object_not_pushed",
+            Self::SignatureRequired => "request_not_signed",
+            Self::RequestObject(error) => error.name(),
             Self::Redirect(_) => "redirect_uri_refused",
             Self::Details => "authorization_details",
             Self::Denied => "denied_by_user",

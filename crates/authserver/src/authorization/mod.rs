@@ -5,8 +5,10 @@ mod code;
 mod error;
 mod pushed;
 mod request;
+mod request_object;
 
 pub(crate) use self::code::Code;
 pub(crate) use self::error::AuthorizationError;
 pub(crate) use self::pushed::PushedRequest;
 pub(crate) use self::request::{AuthorizationRequest, Prompt, RedirectError, redirect_target};
+pub(crate) use self::request_object::{RequestObjectError, read_request_object};

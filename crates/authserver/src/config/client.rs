@@ -64,6 +64,7 @@ impl ClientResolver<'_> {
         let bound_tokens_only = self.bound_tokens_only();
         let redirect_uris = self.redirect_uris(&grants);
         let push_demanded = self.push_demanded();
+        let signature_demanded = self.signature_demanded(method);
         if self.faults.0.len() > found {
             return None;
         }
@@ -76,6 +77,7 @@ impl ClientResolver<'_> {
             bound_tokens_only,
             redirect_uris,
             push_demanded,
+            signature_demanded,
             refresh_bound_to_key: self.written.refresh_bound_to_key,
             authorization_details_types: self.written.authorization_details_types.clone(),
         })
@@ -112,6 +114,15 @@ impl ClientResolver<'_> {
             }
         }
         uris
+    }
+
+    fn signature_demanded(&mut self, method: AuthMethod) -> bool {
+        let demanded = self.written.require_signed_request_object;
+        if demanded && method != AuthMethod::PrivateKeyJwt {
+            let with = format!("auth = \"{method}\", which has no key to sign with");
+            self.add("require_signed_request_object", Problem::Meaningless { with });
+        }
+        demanded
     }
 
     fn push_demanded(&mut self) -> bool {

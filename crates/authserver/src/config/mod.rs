@@ -186,6 +186,9 @@ pub struct ClientConfig {
     pub refresh_bound_to_key: bool,
     /// Whether its authorization requests must be pushed (RFC 9126 §6). Absent: what the profile says.
     pub require_pushed_authorization_requests: Option<bool>,
+    /// Whether its authorization requests must be signed (RFC 9101 §10.5).
+    #[serde(default)]
+    pub require_signed_request_object: bool,
     /// The types of authorization details that it may ask for (RFC 9396 §10).
     #[serde(default)]
     pub authorization_details_types: Vec<String>,
@@ -209,6 +212,7 @@ impl ClientConfig {
             dpop_bound_access_tokens: None,
             refresh_bound_to_key: false,
             require_pushed_authorization_requests: None,
+            require_signed_request_object: false,
             authorization_details_types: Vec::new(),
         }
     }

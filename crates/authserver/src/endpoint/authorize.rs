@@ -154,7 +154,7 @@ fn check_direct(
     let redirect_uri = target.0.clone();
     let checked = if repeated {
         Err(AuthorizationError::Repeated)
-    } else if settings.profile.rules().push_demanded || client.push_demanded {
+    } else if settings.profile.rules().push_demanded || client.push_demanded || client.signature_demanded {
         Err(AuthorizationError::PushRequired)
     } else if form.get("request").is_some() {
         Err(AuthorizationError::RequestObjectNotPushed)

@@ -53,6 +53,7 @@ fn describe(server: &Shared) -> Value {
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
+        "request_object_signing_alg_values_supported": names(&server.assertion_algorithms),
         "grant_types_supported": grants(server),
         "scopes_supported": scopes(server).iter().collect::<Vec<_>>(),
         "token_endpoint_auth_methods_supported": methods,

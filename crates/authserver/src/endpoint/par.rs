@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use countersign_dpop::CheckedProof;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::{Endpoint, Exchange};
-use crate::authorization::{AuthorizationError, AuthorizationRequest, PushedRequest, redirect_target};
+use crate::authorization::{
+    AuthorizationError, AuthorizationRequest, PushedRequest, read_request_object, redirect_target,
+};
 use crate::error::Refusal;
 use crate::form::Form;
 use crate::grant::GrantContext;
@@ -44,7 +47,7 @@ async fn answer(exchange: &mut Exchange<'_>, request: Request) -> Result<String,
     let proof = exchange.check_proof(&parts)?;
     let client = exchange.authenticate(&parts, &form, proof.as_ref()).await?;
     let context = GrantContext { server, form: &form, client: &client, proof, now: exchange.now };
-    let request = check(&context, &form)?;
+    let request = check(&context, &form).await?;
     let until = exchange.now.plus(REQUEST_LIFE);
     let pushed = PushedRequest { request, until, answered: false };
     let name = format!("{}{}", PushedRequest::PREFIX, random_secret()?.as_str());
@@ -52,13 +55,26 @@ async fn answer(exchange: &mut Exchange<'_>, request: Request) -> Result<String,
     Ok(name)
 }
 
-fn check(context: &GrantContext<'_>, form: &Form) -> Result<AuthorizationRequest, AuthorizationError> {
-    let (settings, client) = (&context.server.settings, context.client());
+/// The request of the form, or of the signed request object in it, which then is the whole request.
+async fn check(context: &GrantContext<'_>, form: &Form) -> Result<AuthorizationRequest, AuthorizationError> {
+    let client = context.client();
     if form.get("request_uri").is_some() {
         return Err(AuthorizationError::RequestUriPushed);
     }
+    match form.get("request") {
+        Some(object) => {
+            let signed = read_request_object(context.server, client, object, context.now).await?;
+            check_parameters(context, &signed)
+        }
+        None if client.signature_demanded => Err(AuthorizationError::SignatureRequired),
+        None => check_parameters(context, form),
+    }
+}
+
+fn check_parameters(context: &GrantContext<'_>, form: &Form) -> Result<AuthorizationRequest, AuthorizationError> {
+    let (settings, client) = (&context.server.settings, context.client());
     let target = redirect_target(settings, client, form)?;
     let mut request = AuthorizationRequest::check(settings, client, form, target)?;
-    request.bind(context.proof.as_ref().map(countersign_dpop::CheckedProof::jkt))?;
+    request.bind(context.proof.as_ref().map(CheckedProof::jkt))?;
     Ok(request)
 }

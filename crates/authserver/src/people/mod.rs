@@ -9,8 +9,8 @@ mod user;
 mod visitor;
 
 pub(crate) use self::page::{Page, PageError, Styled, see_other};
-pub use self::password::PasswordError;
-pub(crate) use self::password::{hash_password, is_password_hash};
+pub(crate) use self::password::is_password_hash;
+pub use self::password::{PasswordError, hash_password};
 pub(crate) use self::session::{People, Session};
 pub(crate) use self::sign_in::{SignInPage, sign_in, sign_out};
 pub(crate) use self::user::{MAX_USERNAME, is_username};

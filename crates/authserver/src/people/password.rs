@@ -27,8 +27,11 @@ pub(super) const MAX_LENGTH: usize = 1_024;
 pub(super) const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Hashes a password with a salt of its own (19 MiB, two passes: what OWASP advises).
-pub(crate) fn hash_password(password: &str) -> Result<Zeroizing<String>, PasswordError> {
+/// Hashes a password by argon2id with a salt of its own (19 MiB, two passes: what OWASP advises), in PHC form.
+///
+/// # Errors
+/// See [`PasswordError`].
+pub fn hash_password(password: &str) -> Result<Zeroizing<String>, PasswordError> {
     if password.chars().count() < MIN_LENGTH {
         return Err(PasswordError::TooShort);
     }

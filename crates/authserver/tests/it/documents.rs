@@ -32,6 +32,7 @@ async fn metadata_says_what_is_true_and_no_more() {
             "response_modes_supported": ["query"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
+            "request_object_signing_alg_values_supported": ["ES256", "PS256", "Ed25519", "EdDSA"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange",
                 "urn:ietf:params:oauth:grant-type:device_code"],
             "scopes_supported": ["read", "write", "admin"],

@@ -201,3 +201,23 @@ async fn scope_is_narrowed_for_a_token_and_not_for_the_grant() {
     let whole = world.refresh_request("spa", &narrow.refresh_token()).proof(&world.proof().text());
     assert_eq!(world.send(&whole).await.claims()["scope"], "read write");
 }
+
+#[tokio::test]
+async fn revoking_any_token_ends_the_whole_family_and_nobody_elses_row_445() {
+    let world = World::for_people("fapi2").await;
+    for by_refresh_token in [true, false] {
+        let tokens = first_tokens(&world, "app").await;
+        let token = if by_refresh_token { tokens.refresh_token() } else { tokens.token().to_owned() };
+        let request = |path, client: &str| TokenRequest::to(path).assertion(&world.assertion(client).text());
+        let refresh = || world.refresh_request("app", &tokens.refresh_token()).proof(&world.proof().text());
+        let active = async || {
+            let answer = world.send(&request("/introspect", "app").set("token", tokens.token())).await;
+            answer.json["active"] == true
+        };
+        assert_eq!(world.send(&request("/revoke", "app2").set("token", &token)).await.status, 200);
+        assert!(active().await && world.send(&refresh()).await.status == 200, "another client's");
+        assert_eq!(world.send(&request("/revoke", "app").set("token", &token)).await.status, 200);
+        assert!(!active().await);
+        world.send(&refresh()).await.refused(400, "invalid_grant");
+    }
+}

@@ -1,8 +1,10 @@
 //! `countersign authserver`: the issuer.
 
 mod client;
+mod grants;
 mod init;
 mod keys;
+mod user;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,10 +43,14 @@ pub(crate) struct AuthServerCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// List what users have approved, and take it back
+    Grants(grants::GrantsCommand),
     /// Write a commented configuration to start from
     Init(init::InitCommand),
     Keys(keys::KeysCommand),
     Client(client::ClientCommand),
+    /// Add, change and list users
+    User(user::UserCommand),
 }
 
 impl AuthServerCommand {
@@ -54,6 +60,8 @@ impl AuthServerCommand {
             Some(Action::Init(init)) => return init.run(),
             Some(Action::Keys(keys)) => return keys.run().await,
             Some(Action::Client(client)) => return client.run().await,
+            Some(Action::Grants(grants)) => return grants.run().await,
+            Some(Action::User(user)) => return user.run().await,
             None => {}
         }
         logging::start(&self.log, LevelFilter::INFO);
@@ -74,6 +82,11 @@ impl AuthServerCommand {
         bound.serve(shutdown).await;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The server of a configuration, to look at and change what it keeps; it need not be stopped for that.
+async fn open(file: &Path) -> Result<AuthServer, CommandError> {
+    AuthServer::open(settings(file)?, Arc::new(SystemClock)).await.map_err(CommandError::configuration)
 }
 
 /// Where the database is, as `postgres://…`; over the file. There is no flag for it: everybody sees flags.
