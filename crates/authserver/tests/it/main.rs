@@ -27,6 +27,7 @@ mod replay;
 mod requests;
 mod restart;
 mod rotation;
+mod rows;
 mod signed_requests;
 mod support;
 mod trouble;

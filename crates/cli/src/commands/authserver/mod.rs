@@ -84,11 +84,6 @@ impl AuthServerCommand {
     }
 }
 
-/// The server of a configuration, to look at and change what it keeps; it need not be stopped for that.
-async fn open(file: &Path) -> Result<AuthServer, CommandError> {
-    AuthServer::open(settings(file)?, Arc::new(SystemClock)).await.map_err(CommandError::configuration)
-}
-
 /// Where the database is, as `postgres://…`; over the file. There is no flag for it: everybody sees flags.
 const DATABASE_VARIABLE: &str = "COUNTERSIGN_DATABASE";
 

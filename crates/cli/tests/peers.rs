@@ -1,0 +1,96 @@
+//! Client libraries that others wrote, against the authorization server as people start it: pushed request, PKCE, DPoP
+//! with nonces, sign-in and consent, code, refresh, revocation, client credentials.
+//!
+//! The libraries are installed in `tests/peers` (see the read-me there); where one is not, its test says so.
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use countersign_testkit::service::{Service, free_address, trial};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let script = |name: &str| peers().join(name);
+    let package = |name: &str| peers().join("node_modules").join(name).join("package.json").display().to_string();
+    let python = peers().join(".venv/bin/python").display().to_string();
+    let trials = vec![
+        node("oauth4webapi", &package("oauth4webapi"), script("oauth4webapi.mjs")),
+        node("openid-client", &package("openid-client"), script("openid-client.mjs")),
+        trial("requests_oauth2client", &[&python.clone()], move || {
+            run(Command::new(python).arg(script("requests_oauth2client_flow.py")))
+        }),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn node(name: &str, package: &str, script: PathBuf) -> Trial {
+    trial(name, &["node", package], move || run(Command::new("node").arg(script)))
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers")
+}
+
+/// The key of RFC 7515, appendix A.3.
+const X_AND_Y: [&str; 2] =
+    ["f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"];
+const D: &str = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI";
+const PASSWORD: &str = "correct horse battery";
+
+/// Starts a server under the strictest profile and has the script go the whole way.
+fn run(script: &mut Command) -> Result<(), Failed> {
+    let address = free_address()?;
+    let issuer = format!("http://{address}");
+    let server = Service::start(address, |dir| {
+        write(&dir.join("as.toml"), &config(&issuer))?;
+        let [x, y] = X_AND_Y;
+        let jwk = format!(r#"{{"kid":"peer","kty":"EC","crv":"P-256","x":"{x}","y":"{y}","d":"{D}"}}"#);
+        write(&dir.join("client.json"), &jwk)?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["authserver", "--config"]).arg(dir.join("as.toml"));
+        Ok(command)
+    })?;
+    let key = server.dir().join("client.json");
+    let output = script.args([issuer.as_str(), "peer"]).arg(key).args(["ada", PASSWORD]).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    Err(format!("{said}\nthe server said:\n{}", server.output()).into())
+}
+
+fn config(issuer: &str) -> String {
+    let listen = issuer.trim_start_matches("http://");
+    let [x, y] = X_AND_Y;
+    format!(
+        r#"
+issuer = "{issuer}"
+listen = "{listen}"
+data = "data"
+profile = "fapi2"
+nonce = "required"
+
+[[resource]]
+identifier = "https://api.example.com"
+scopes = ["read"]
+
+[[client]]
+client_id = "peer"
+auth = "private_key_jwt"
+jwks = {{ keys = [{{ kid = "peer", kty = "EC", crv = "P-256", x = "{x}", y = "{y}" }}] }}
+redirect_uris = ["http://127.0.0.1/callback"]
+grants = ["authorization_code", "refresh_token", "client_credentials"]
+scopes = ["read"]
+
+[[user]]
+username = "ada"
+password = "{PASSWORD}"
+"#
+    )
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::File::create(path)?.write_all(text.as_bytes())
+}
