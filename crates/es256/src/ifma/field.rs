@@ -208,7 +208,7 @@ mod tests {
     }
 
     /// Each lane's value, and that its limbs are as they have to be.
-    fn values(elements: Elements<Emulated>) -> Vec<BigUint> {
+    fn values(elements: &Elements<Emulated>) -> Vec<BigUint> {
         let lane = |lane: usize| {
             elements.0.iter().rev().fold(BigUint::ZERO, |value, limb| {
                 assert!(limb.0[lane] < 1 << 52, "a limb of {:x}", limb.0[lane]);
@@ -218,8 +218,9 @@ mod tests {
         (0..8).map(lane).collect()
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "results are given as they come")]
     fn check(found: Elements<Emulated>, bound: u32, expected: impl Fn(usize) -> BigUint) {
-        for (lane, value) in values(found).into_iter().enumerate() {
+        for (lane, value) in values(&found).into_iter().enumerate() {
             assert!(value < p() * bound, "lane {lane} is not below {bound} p: {value:x}");
             assert_eq!(value % p(), expected(lane) % p(), "lane {lane}");
         }
