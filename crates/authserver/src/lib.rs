@@ -71,6 +71,8 @@ pub use self::approval::{ApprovalState, Approvals};
 pub use self::config::{AuthServerConfig, ConfigError, ConfigErrors, Settings};
 pub use self::cors::OriginError;
 pub use self::issuer::{Issuer, IssuerError};
+#[doc(hidden)]
+pub use self::operation::BulkApprovals;
 pub use self::operation::{NetworkError, TlsError};
 pub use self::people::{PasswordError, UserError, UserState, Users, hash_password};
 pub use self::redirect_uri::RedirectUriError;

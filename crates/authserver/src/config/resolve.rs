@@ -73,6 +73,11 @@ impl Settings {
         &self.data
     }
 
+    /// Whether the database is in Postgres and not in the data directory.
+    pub const fn uses_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
     /// The profile.
     pub const fn profile(&self) -> Profile {
         self.profile

@@ -93,6 +93,20 @@ impl RefreshToken {
         Ok(Some((random_secret()?, token)))
     }
 
+    /// The token of an approval that was made in bulk.
+    pub(crate) fn of_bulk(approval: &Approval, jkt: Jkt, now: Timestamp) -> Self {
+        Self {
+            approval: approval.id.clone(),
+            client_id: approval.client_id.clone(),
+            jkt: Some(jkt),
+            bound: true,
+            used_at: now,
+            until: approval.until,
+            state: State::Current,
+            follows: None,
+        }
+    }
+
     fn successor(&self, context: &GrantContext<'_>, own_hash: &str) -> Self {
         let proof = context.proof.as_ref().map(|proof| *proof.jkt());
         Self {

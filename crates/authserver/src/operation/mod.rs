@@ -1,5 +1,6 @@
 //! Running the server: what is counted, who is slowed down, whether it is ready, and how it begins and ends.
 
+mod bulk;
 mod limits;
 mod metrics;
 mod opening;
@@ -7,6 +8,8 @@ mod source;
 mod tls;
 mod watch;
 
+#[doc(hidden)]
+pub use self::bulk::BulkApprovals;
 pub(crate) use self::limits::{LimitSettings, Limited, Limits};
 pub(crate) use self::metrics::{InFlight, Metrics};
 pub(crate) use self::opening::Opening;

@@ -11,8 +11,10 @@ use crate::render;
 
 /// Copies the SQLite database and the sealing key into a new directory, while the server runs
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  countersign authserver backup --config authserver.toml --to /backup/2026-11-21\n\n\
-Restore it by naming that directory as data in the configuration.")]
+#[command(
+    after_help = "Example:\n  countersign authserver backup --config authserver.toml --to /backup/2026-11-21\n\n\
+Restore it by naming that directory as data in the configuration."
+)]
 pub(crate) struct BackupCommand {
     /// TOML file of the server
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]

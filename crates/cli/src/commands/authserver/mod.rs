@@ -1,5 +1,6 @@
 //! `countersign authserver`: the issuer.
 
+mod backup;
 mod client;
 mod grants;
 mod init;
@@ -45,6 +46,8 @@ pub(crate) struct AuthServerCommand {
 enum Action {
     /// List what users have approved, and take it back
     Grants(grants::GrantsCommand),
+    /// Copy the SQLite database and the sealing key while the server runs
+    Backup(backup::BackupCommand),
     /// Write a commented configuration to start from
     Init(init::InitCommand),
     Keys(keys::KeysCommand),
@@ -62,6 +65,7 @@ impl AuthServerCommand {
             Some(Action::Client(client)) => return client.run().await,
             Some(Action::Grants(grants)) => return grants.run().await,
             Some(Action::User(user)) => return user.run().await,
+            Some(Action::Backup(backup)) => return backup.run().await,
             None => {}
         }
         logging::start(&self.log, LevelFilter::INFO);

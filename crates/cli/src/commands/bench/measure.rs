@@ -50,13 +50,22 @@ fn timed(subject: &mut Subject<'_>, calls: usize) -> f64 {
     thread_cpu_nanoseconds().saturating_sub(before) as f64 / calls as f64
 }
 
+/// CPU time of all threads of this process.
+pub(crate) fn process_cpu_nanoseconds() -> u64 {
+    nanoseconds(ClockId::ProcessCPUTime)
+}
+
 fn thread_cpu_nanoseconds() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    nanoseconds(ClockId::ThreadCPUTime)
+}
+
+fn nanoseconds(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-fn median(mut samples: Vec<f64>) -> f64 {
+pub(crate) fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     let middle = samples.len() / 2;
     match samples.len() {

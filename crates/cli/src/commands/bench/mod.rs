@@ -1,5 +1,6 @@
 //! `countersign bench`: measures itself against a bare verification of the cryptographic library, in one run.
 
+mod authserver;
 mod check;
 mod fixture;
 mod measure;
@@ -36,6 +37,14 @@ enum What {
         #[arg(long, default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         rounds: u32,
     },
+    /// Tokens of the authorization server, on SQLite and, where `COUNTERSIGN_DATABASE` names an empty database, Postgres
+    #[command(
+        name = "authserver",
+        after_help = "Example:\n  countersign bench authserver --json\n\nFigures are CPU \
+time of this process (of Postgres: not of its server), medians of rounds; the ratio is to one assertion \
+verification, one proof verification and one signature by the cryptographic library in this process."
+    )]
+    AuthServer(authserver::AuthServerBench),
 }
 
 /// One row of the answer.
@@ -51,7 +60,10 @@ struct Row {
 impl BenchCommand {
     /// Measures and prints.
     pub(crate) fn run(&self) -> Result<ExitCode, CommandError> {
-        let What::Check { json, rounds } = self.what;
+        let (json, rounds) = match &self.what {
+            What::AuthServer(bench) => return bench.run(),
+            What::Check { json, rounds } => (*json, *rounds),
+        };
         let bar = progress(u64::from(rounds) + 1);
         let rows = check::run(rounds as usize, &bar)?;
         bar.finish_and_clear();

@@ -1,0 +1,373 @@
+//! `bench authserver`: what a token costs, beside its cryptography and beside the durable write.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use clap::Args;
+use countersign_authserver::config::{AuthSetting, ClientConfig, ResourceConfig};
+use countersign_authserver::storage::{
+    AssertionEntry, AssertionKey, PostgresAddress, SingleUse, SqlStorage, Storage, Verdict,
+};
+use countersign_authserver::{AuthServer, AuthServerConfig, BulkApprovals};
+use countersign_dpop::jose::{Algorithm, Algorithms, CompactJws, JwsBuffer, SoftwareKey, sign_compact};
+use countersign_dpop::replay::{ReplayEntry, ReplayKey};
+use countersign_dpop::time::{Clock, NumericDate, Timestamp, Window};
+use countersign_dpop::{ProofMaker, ProofRequest};
+use futures_util::StreamExt;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use indicatif::ProgressBar;
+use secrecy::SecretString;
+use serde::Serialize;
+use tower::ServiceExt;
+
+use super::fixture::at_once;
+use super::measure::{median, process_cpu_nanoseconds};
+use crate::error::CommandError;
+use crate::render::{self, BOLD, DIM, styled};
+
+/// Flags of `bench authserver`.
+#[derive(Debug, Args)]
+pub(crate) struct AuthServerBench {
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+    /// Rounds to measure; more rounds, steadier medians
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How many grants the large database holds; the small one holds a thousand
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    grants: u32,
+}
+
+/// One row of the answer.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    us_cpu_median: f64,
+    ratio_to_cryptography: f64,
+    per_second_one_core: f64,
+    us_wall_median: f64,
+}
+
+/// Operations a round; as many are in flight at a time as `TOGETHER`.
+const CALLS: usize = 100;
+const TOGETHER: usize = 50;
+const FEW_GRANTS: usize = 1_000;
+const ISSUER: &str = "https://issuer.example";
+const TOKEN_URL: &str = "https://issuer.example/token";
+const RESOURCE: &str = "https://api.example";
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+#[derive(Debug)]
+struct StandingClock(Timestamp);
+
+impl Clock for StandingClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+impl AuthServerBench {
+    /// Measures and prints. A runtime of one thread, as measuring wants it, begins outside the one there is.
+    pub(crate) fn run(&self) -> Result<ExitCode, CommandError> {
+        let ended = std::thread::scope(|scope| scope.spawn(|| self.run_alone()).join());
+        ended.map_err(|_| CommandError::internal("measuring ended early"))?
+    }
+
+    fn run_alone(&self) -> Result<ExitCode, CommandError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let rows = runtime.map_err(CommandError::internal)?.block_on(self.measure())?;
+        if self.json {
+            render::json(&rows)?;
+        } else {
+            table(&rows);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn measure(&self) -> Result<Vec<Row>, CommandError> {
+        let keys = Keys::new()?;
+        let database = std::env::var_os("COUNTERSIGN_DATABASE").map(|url| url.to_string_lossy().into_owned());
+        let steps = 2 * u64::from(self.grants) + 2 * FEW_GRANTS as u64;
+        let bar = super::progress(if database.is_some() { steps } else { steps / 2 });
+        let mut rows = vec![self.cryptography(&keys)?];
+        for database in [None].into_iter().chain(database.map(Some)) {
+            self.measure_on(database.map(SecretString::from), &keys, &bar, &mut rows).await?;
+        }
+        bar.finish_and_clear();
+        let cryptography = rows[0].us_cpu_median;
+        for row in &mut rows {
+            row.ratio_to_cryptography = row.us_cpu_median / cryptography;
+        }
+        Ok(rows)
+    }
+
+    /// One verification of an assertion, one of a proof, one signature, and nothing else.
+    fn cryptography(&self, keys: &Keys) -> Result<Row, CommandError> {
+        let algorithms = Algorithms::all();
+        let text = keys.assertion()?;
+        let mut buffer = JwsBuffer::new();
+        let jws = CompactJws::split(text.as_bytes(), &mut buffer, 8_192).map_err(CommandError::internal)?;
+        let (input, signature, key) = (jws.signing_input(), jws.signature(), keys.client.public_jwk());
+        let mut samples = Samples::default();
+        for _ in 0..=self.rounds {
+            samples.begin();
+            for _ in 0..CALLS {
+                for _ in 0..2 {
+                    algorithms.verify(Algorithm::Es256, key, input, signature).map_err(CommandError::internal)?;
+                }
+                keys.client.sign_now(input).map_err(CommandError::internal)?;
+            }
+            samples.end(CALLS);
+        }
+        Ok(samples.row("cryptography-of-a-token".to_owned()))
+    }
+
+    async fn measure_on(
+        &self,
+        database: Option<SecretString>,
+        keys: &Keys,
+        bar: &ProgressBar,
+        rows: &mut Vec<Row>,
+    ) -> Result<(), CommandError> {
+        let name = if database.is_some() { "postgres" } else { "sqlite" };
+        let directory = tempfile::tempdir().map_err(CommandError::internal)?;
+        let server = keys.server(directory.path(), database.clone()).await?;
+        bar.set_message(format!("tokens on {name}"));
+        rows.push(self.durable_writes(name, directory.path(), database).await?);
+        rows.push(self.tokens(name, &server, keys).await?);
+        let mut made = 0;
+        for wanted in [FEW_GRANTS, self.grants as usize] {
+            bar.set_message(format!("grants on {name}"));
+            let count = wanted.saturating_sub(made);
+            let before = made;
+            let bulk = keys.bulk(count, (self.rounds as usize + 1) * CALLS);
+            let progress = |done: usize| bar.set_position((before + done) as u64);
+            let tokens = server.approve_in_bulk(&bulk, progress).await.map_err(CommandError::internal)?;
+            made += count;
+            let tokens: Vec<String> = tokens.iter().map(|token| token.to_string()).collect();
+            if !tokens.is_empty() {
+                rows.push(self.refreshes(&format!("refresh-{name}-{made}-grants"), &server, keys, &tokens).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the storage takes for one proof and one assertion, and nothing else.
+    async fn durable_writes(
+        &self,
+        name: &str,
+        directory: &Path,
+        database: Option<SecretString>,
+    ) -> Result<Row, CommandError> {
+        let begun = NOW.plus(-3_600);
+        let storage = match database {
+            None => SqlStorage::open_sqlite(directory, Window::RFC, begun).await,
+            Some(url) => {
+                let address = PostgresAddress::parse(&url).map_err(CommandError::configuration)?;
+                SqlStorage::open_postgres(&address, Window::RFC, begun).await
+            }
+        };
+        let storage = storage.map_err(CommandError::configuration)?;
+        let mut samples = Samples::default();
+        for _ in 0..=self.rounds {
+            let once: Vec<SingleUse> = (0..CALLS).map(|_| single_use()).collect::<Result<_, _>>()?;
+            samples.begin();
+            let recorded = futures_util::stream::iter(&once).map(|once| storage.record(once, NOW));
+            let first = recorded.buffer_unordered(TOGETHER).filter(|verdict| {
+                let is_first = matches!(verdict, Ok(Verdict::First));
+                async move { is_first }
+            });
+            let first = first.count().await;
+            samples.end(CALLS);
+            all_right(first)?;
+        }
+        Ok(samples.row(format!("durable-write-{name}")))
+    }
+
+    /// Client credentials with an assertion and a proof.
+    async fn tokens(&self, name: &str, server: &AuthServer, keys: &Keys) -> Result<Row, CommandError> {
+        let mut samples = Samples::default();
+        for _ in 0..=self.rounds {
+            let requests: Vec<_> = (0..CALLS).map(|_| keys.client_credentials()).collect::<Result<_, _>>()?;
+            samples.measure(server, requests).await?;
+        }
+        Ok(samples.row(format!("token-{name}")))
+    }
+
+    /// A public client's refresh tokens, which rotate; each is used once.
+    async fn refreshes(
+        &self,
+        name: &str,
+        server: &AuthServer,
+        keys: &Keys,
+        tokens: &[String],
+    ) -> Result<Row, CommandError> {
+        let mut samples = Samples::default();
+        for tokens in tokens.chunks_exact(CALLS) {
+            let requests: Vec<_> = tokens.iter().map(|token| keys.refresh(token)).collect::<Result<_, _>>()?;
+            samples.measure(server, requests).await?;
+        }
+        Ok(samples.row(name.to_owned()))
+    }
+}
+
+/// What rounds took; the first one warms up and does not count.
+#[derive(Default)]
+struct Samples {
+    began: Option<(u64, Instant)>,
+    warm: bool,
+    cpu: Vec<f64>,
+    wall: Vec<f64>,
+}
+
+impl Samples {
+    async fn measure(&mut self, server: &AuthServer, requests: Vec<Request<Full<Bytes>>>) -> Result<(), CommandError> {
+        let router = server.router();
+        let count = requests.len();
+        self.begin();
+        let answers = futures_util::stream::iter(requests).map(|request| router.clone().oneshot(request));
+        let granted = answers.buffer_unordered(TOGETHER).filter_map(|answer| async move {
+            let answer = answer.ok()?;
+            let is_granted = answer.status() == StatusCode::OK;
+            // The body is made before it is asked for; taking it costs nothing.
+            answer.into_body().collect().await.ok().filter(|_| is_granted)
+        });
+        let granted = granted.count().await;
+        self.end(count);
+        all_right(granted)
+    }
+
+    fn begin(&mut self) {
+        self.began = Some((process_cpu_nanoseconds(), Instant::now()));
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "rounds last milliseconds; 52 bits of nanoseconds are weeks")]
+    fn end(&mut self, calls: usize) {
+        let Some((cpu, wall)) = self.began.take() else { return };
+        let (cpu, wall) = (process_cpu_nanoseconds().saturating_sub(cpu), wall.elapsed().as_nanos());
+        if self.warm {
+            self.cpu.push(cpu as f64 / calls as f64 / 1_000.0);
+            self.wall.push(wall as f64 / calls as f64 / 1_000.0);
+        }
+        self.warm = true;
+    }
+
+    fn row(self, name: String) -> Row {
+        let (cpu, wall) = (median(self.cpu), median(self.wall));
+        let per_second_one_core = if cpu > 0.0 { 1_000_000.0 / cpu } else { 0.0 };
+        Row { name, us_cpu_median: cpu, ratio_to_cryptography: 0.0, per_second_one_core, us_wall_median: wall }
+    }
+}
+
+fn all_right(right: usize) -> Result<(), CommandError> {
+    let wrong = || CommandError::internal("a measured operation gave a wrong verdict; the figures mean nothing");
+    if right == CALLS { Ok(()) } else { Err(wrong()) }
+}
+
+fn single_use() -> Result<SingleUse, CommandError> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::internal("no random bytes"))?;
+    let proof = ReplayEntry {
+        key: ReplayKey::from_bytes(bytes),
+        iat: NumericDate::from_seconds(NOW.seconds()),
+        not_after: NOW.plus(60),
+        nonce_epoch: None,
+        quota: None,
+    };
+    let assertion = AssertionEntry { key: AssertionKey::from_bytes(bytes), not_after: NOW.plus(60) };
+    Ok(SingleUse { proof: Some(proof), assertion: Some(assertion) })
+}
+
+/// The keys of the clients.
+struct Keys {
+    client: SoftwareKey,
+    maker: ProofMaker,
+}
+
+impl Keys {
+    fn new() -> Result<Self, CommandError> {
+        let client = SoftwareKey::generate(Algorithm::Es256).map_err(CommandError::internal)?;
+        let proof = SoftwareKey::generate(Algorithm::Es256).map_err(CommandError::internal)?;
+        Ok(Self { client, maker: ProofMaker::new(Arc::new(proof)) })
+    }
+
+    /// A server that began an hour ago, so that it asks for no nonces, and limits nobody.
+    async fn server(&self, directory: &Path, database: Option<SecretString>) -> Result<AuthServer, CommandError> {
+        let mut config = AuthServerConfig::new(ISSUER, directory);
+        config.database = database;
+        config.limits.requests_per_client = Some(0);
+        config.resources.push(ResourceConfig::new(RESOURCE, ["read"]));
+        let mut confidential = ClientConfig::new("bench", AuthSetting::PrivateKeyJwt);
+        let jwk: serde_json::Value =
+            serde_json::from_str(&self.client.public_jwk().to_json()).map_err(CommandError::internal)?;
+        confidential.jwks = Some(serde_json::json!({ "keys": [jwk] }));
+        confidential.grants = vec!["client_credentials".into()];
+        confidential.scopes = vec!["read".into()];
+        let mut public = ClientConfig::new("bench-public", AuthSetting::None);
+        public.grants = vec!["authorization_code".into(), "refresh_token".into()];
+        public.redirect_uris = vec!["http://127.0.0.1/callback".into()];
+        public.scopes = vec!["read".into()];
+        config.clients.extend([confidential, public]);
+        let settings = config.resolve(directory).map_err(CommandError::internal)?;
+        let open = |settings, clock| AuthServer::open(settings, Arc::new(StandingClock(clock)));
+        let settings = Arc::new(settings);
+        drop(open(settings.clone(), NOW.plus(-3_600)).await.map_err(CommandError::configuration)?);
+        open(settings, NOW).await.map_err(CommandError::configuration)
+    }
+
+    fn bulk(&self, count: usize, tokens: usize) -> BulkApprovals {
+        let (client_id, resource) = ("bench-public".to_owned(), RESOURCE.to_owned());
+        BulkApprovals { client_id, resource, jkt: *self.maker.jkt(), count, tokens }
+    }
+
+    fn assertion(&self) -> Result<String, CommandError> {
+        let mut jti = [0; 16];
+        aws_lc_rs::rand::fill(&mut jti).map_err(|_| CommandError::internal("no random bytes"))?;
+        let claims = serde_json::json!({
+            "iss": "bench", "sub": "bench", "aud": ISSUER, "jti": format!("{:032x}", u128::from_be_bytes(jti)),
+            "iat": NOW.seconds(), "exp": NOW.plus(60).seconds(),
+        });
+        let claims = claims.to_string();
+        let text = sign_compact(&self.client, r#"{"typ":"JWT","alg":"ES256"}"#, &claims);
+        at_once(text)?.map_err(CommandError::internal)
+    }
+
+    fn client_credentials(&self) -> Result<Request<Full<Bytes>>, CommandError> {
+        let assertion = self.assertion()?;
+        self.request(format!(
+            "grant_type=client_credentials&scope=read&client_assertion={assertion}&client_assertion_type=\
+             urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+        ))
+    }
+
+    fn refresh(&self, token: &str) -> Result<Request<Full<Bytes>>, CommandError> {
+        self.request(format!("grant_type=refresh_token&client_id=bench-public&refresh_token={token}"))
+    }
+
+    fn request(&self, form: String) -> Result<Request<Full<Bytes>>, CommandError> {
+        let request = ProofRequest { method: "POST", url: TOKEN_URL, token: None, nonce: None };
+        let proof = at_once(self.maker.make(&request, NOW))?.map_err(CommandError::internal)?;
+        Request::post("/token")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(countersign_dpop::headers::DPOP, proof)
+            .body(Full::new(Bytes::from(form)))
+            .map_err(CommandError::internal)
+    }
+}
+
+fn table(rows: &[Row]) {
+    let heading = format!("{:36} {:>10} {:>8} {:>14} {:>10}", "", "µs (CPU)", "ratio", "a second, core", "µs (wall)");
+    render::line(styled(BOLD, heading));
+    for Row { name, us_cpu_median, ratio_to_cryptography, per_second_one_core, us_wall_median } in rows {
+        render::line(format_args!(
+            "{name:36} {us_cpu_median:>10.1} {ratio_to_cryptography:>8.3} {per_second_one_core:>14.0} {us_wall_median:>10.1}"
+        ));
+    }
+    let note = format!("{TOGETHER} requests at a time; ratio to the cryptography of one token, in this process");
+    render::line(styled(DIM, note));
+}
