@@ -292,7 +292,8 @@ fn target(way: &Way, request: &Request<Incoming>) -> Result<String, Refusal> {
         let detail = "this is no proxy for other places";
         return Err(Refusal::new(Code::A02, StatusCode::METHOD_NOT_ALLOWED, detail, ""));
     }
-    if uri.authority().is_some() {
+    // Some clients name the host in the target of every request. Here it may be this place only.
+    if uri.authority().is_some_and(|authority| !is_here(way, authority.as_str())) {
         let detail = "the target names a host: this address stands for one resource only";
         return Err(Refusal::new(Code::A02, StatusCode::MISDIRECTED_REQUEST, detail, "send the path alone"));
     }
@@ -309,6 +310,14 @@ fn target(way: &Way, request: &Request<Incoming>) -> Result<String, Refusal> {
             let detail = "nothing is here";
             Err(Refusal::new(Code::A01, StatusCode::NOT_FOUND, detail, "use the address that the agent printed"))
         }
+    }
+}
+
+/// True for the names by which this place is printed.
+fn is_here(way: &Way, authority: &str) -> bool {
+    match way {
+        Way::Socket(_) => authority == "localhost",
+        Way::Port { authorities, .. } => authorities.iter().any(|own| own == authority),
     }
 }
 

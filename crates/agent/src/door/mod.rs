@@ -186,9 +186,12 @@ impl Door {
     ) -> Result<(), Refusal> {
         let binding = self.binding.name.to_string();
         let tool = || asked.tools().unwrap_or_else(|| format!("{} {}", head.method, short(endpoint.path())));
+        // Where only messages may be sent, what has none is about the connection: a stream, the end of a session.
+        let is_transport = self.binding.policy.wants_messages() && asked.messages.is_none();
         let subject = match self.binding.policy.approval {
             ApprovalMode::Never => return Ok(()),
             ApprovalMode::FirstUse => Subject::Binding { binding },
+            ApprovalMode::PerTool | ApprovalMode::PerWrite if is_transport => return Ok(()),
             // What calls no tool is no use of one: lists, pings, the beginning.
             ApprovalMode::PerTool if asked.messages.is_some() && asked.tools().is_none() => return Ok(()),
             ApprovalMode::PerTool => Subject::Tool { tool: tool(), binding },

@@ -1,6 +1,7 @@
 //! The binary as people start it: real processes on loopback, judged by exit code, stdout, stderr and answers.
 #![expect(clippy::unwrap_used, reason = "what a test relies on")]
 
+mod agent;
 mod authserver;
 mod bench;
 mod call;

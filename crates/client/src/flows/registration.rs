@@ -27,6 +27,7 @@ pub(crate) struct NewClient<'a> {
 struct Answer {
     client_id: String,
     client_secret: Option<String>,
+    token_endpoint_auth_method: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +61,12 @@ pub(crate) async fn register(
     if !plain || said.client_id.is_empty() || said.client_id.len() > 1_024 {
         return Err(malformed("the registration's client_id is empty, too long, or not text"));
     }
-    let client_secret = said.client_secret.filter(|secret| !secret.is_empty()).map(SecretString::from);
+    // A public client was asked for: a secret counts only where the issuer wants to see it again.
+    let is_public = match said.token_endpoint_auth_method.as_deref() {
+        Some(method) => method == "none",
+        None => metadata.require_method("client_secret_basic").is_err(),
+    };
+    let client_secret = said.client_secret.filter(|secret| !secret.is_empty() && !is_public).map(SecretString::from);
     Ok(KeptRegistration { issuer: issuer.to_owned(), client_id: said.client_id, client_secret })
 }
 

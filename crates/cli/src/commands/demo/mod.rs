@@ -1,6 +1,7 @@
 //! `countersign demo`: the whole chain on this machine, told step by step, and then the thief.
 
 mod attacks;
+mod mcp;
 mod page;
 mod stage;
 mod story;
@@ -9,7 +10,7 @@ mod verdicts;
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::stage::Stage;
@@ -20,12 +21,15 @@ use crate::{render, serving};
 
 /// Shows the whole chain at work on this machine, then a thief with a stolen token trying every trick
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(
-    after_help = "Examples:\n  countersign demo --once\n  countersign demo --port 8000\n\nEverything runs in this \
+    after_help = "Examples:\n  countersign demo --once\n  countersign demo --port 8000\n  countersign demo mcp\n\nEverything runs in this \
 process, on loopback, over real HTTP, with data that is thrown away. With --once the exit code is 0 only if every \
 attack was stopped as it should be."
 )]
 pub(crate) struct DemoCommand {
+    #[command(subcommand)]
+    what: Option<DemoWhat>,
     /// End after the story instead of serving on
     #[arg(long)]
     once: bool,
@@ -39,9 +43,18 @@ pub(crate) struct DemoCommand {
     log: LogFlags,
 }
 
+#[derive(Debug, Subcommand)]
+enum DemoWhat {
+    /// Lets an AI agent's client use an MCP server without ever holding a secret, and an attacker try everything
+    Mcp(mcp::DemoMcp),
+}
+
 impl DemoCommand {
     /// Tells the story; serves on unless told otherwise.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(DemoWhat::Mcp(command)) = self.what {
+            return command.run().await;
+        }
         logging::start(&self.log, LevelFilter::ERROR);
         let shutdown = serving::shutdown_signal()?;
         let place = if self.once { None } else { Some(page::place(self.port).await?) };
