@@ -99,6 +99,10 @@ impl Admin {
             "/healthz" => answer(StatusCode::OK, "text/plain", "ok\n"),
             "/readyz" => self.readiness().await,
             "/metrics" => answer(StatusCode::OK, "text/plain; version=0.0.4", self.metrics()),
+            "/jwks.json" => match &self.door.assertions {
+                Some(assertions) => answer(StatusCode::OK, "application/jwk-set+json", assertions.key_set()),
+                None => answer(StatusCode::NOT_FOUND, "text/plain", "there are no assertions\n"),
+            },
             _ => answer(StatusCode::NOT_FOUND, "text/plain", "there are /healthz, /readyz and /metrics\n"),
         }
     }

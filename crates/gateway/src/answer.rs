@@ -18,6 +18,8 @@ pub(crate) enum Trouble {
     UntrustedProxy,
     /// The fields by which a proxy says what it asks about are absent, or there twice, or not usable.
     ForwardedFields,
+    /// The assertion for the upstream cannot be signed.
+    NoAssertion,
     /// The method CONNECT.
     Connect,
     /// More fields than allowed.
@@ -31,6 +33,7 @@ impl Trouble {
         match self {
             Self::AmbiguousPath | Self::Authority(_) | Self::ForwardedFields => StatusCode::BAD_REQUEST,
             Self::UntrustedProxy => StatusCode::FORBIDDEN,
+            Self::NoAssertion => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Forward(error) => error.status(),
@@ -42,6 +45,7 @@ impl Trouble {
         match self {
             Self::AmbiguousPath => "ambiguous_path",
             Self::UntrustedProxy => "untrusted_proxy",
+            Self::NoAssertion => "no_assertion",
             Self::ForwardedFields => "forwarded_fields",
             Self::Authority(BadAuthority::HostRepeated) => "host_repeated",
             Self::Authority(BadAuthority::HostMissing) => "host_missing",
@@ -72,6 +76,7 @@ impl Trouble {
     const fn description(&self) -> &'static str {
         match self {
             Self::UntrustedProxy => "not a trusted proxy",
+            Self::NoAssertion => "the API cannot be told who asks",
             Self::ForwardedFields => "the proxy does not say clearly what it asks about",
             Self::AmbiguousPath => "the path can be read in two ways",
             Self::Authority(BadAuthority::HostRepeated) => "more than one Host field",

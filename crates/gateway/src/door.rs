@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use countersign_dpop::PublicOrigin;
 use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_forward::{Arrival, Forwarder, Handover};
+use countersign_forward::{Arrival, Forwarder, Handover, Upstream};
 use countersign_resource::{Access, Decision, Outcome, RequestFacts, Stage, Verdict};
 use http::header::DATE;
 use http::request::Parts;
@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use crate::answer::Trouble;
+use crate::assertion::{ASSERTION, Assertions};
 use crate::authority::{BadAuthority, authority};
 use crate::body::{Content, GatewayBody};
 use crate::forward_auth::{FrontProxy, Mode};
@@ -42,6 +43,7 @@ pub(crate) struct Door {
     pub(crate) ids: RequestIds,
     pub(crate) metrics: Metrics,
     pub(crate) mode: Mode,
+    pub(crate) assertions: Option<Assertions>,
 }
 
 /// The site of the moment.
@@ -100,6 +102,13 @@ impl Door {
             notes.switch();
         }
         response.map(|content| GatewayBody::new(content, in_flight))
+    }
+
+    /// What the upstream learns of the caller: the plain fields, or the assertion in place of them.
+    pub(crate) fn identity(&self, access: &Access, upstream: &Upstream, now: Timestamp) -> Result<HeaderMap, Trouble> {
+        let Some(assertions) = &self.assertions else { return Ok(identity::fields(access)) };
+        let assertion = assertions.make(access, &upstream.to_string(), now).ok_or(Trouble::NoAssertion)?;
+        Ok(HeaderMap::from_iter([(ASSERTION, assertion)]))
     }
 
     /// Says when an answer was made, if it does not say so itself (RFC 9110 §6.6.1). Clients set their clocks by it.
@@ -241,11 +250,19 @@ impl<'a> Visit<'a> {
             }
             Outcome::Granted(access) => {
                 let tunnel_lifetime = Some(lifetime(access, &verdict));
-                let mut set = if observes { HeaderMap::new() } else { identity::fields(access) };
-                if !observes {
-                    self.name(&mut set);
+                let now = Timestamp::from_seconds(verdict.decision.time);
+                let upstream = choice.forwarder.upstream();
+                let set = if observes { Ok(HeaderMap::new()) } else { self.door.identity(access, upstream, now) };
+                match set {
+                    Ok(mut set) => {
+                        if !observes {
+                            self.name(&mut set);
+                        }
+                        let handover = Handover { set, tunnel_lifetime, ..handover };
+                        self.forward(choice.forwarder, observes, request, handover).await
+                    }
+                    Err(trouble) => self.own_answer(&trouble, observes),
                 }
-                self.forward(choice.forwarder, observes, request, Handover { set, tunnel_lifetime, ..handover }).await
             }
             Outcome::Observed(_) => self.forward(choice.forwarder, observes, request, handover).await,
         };

@@ -18,7 +18,6 @@ use ipnet::IpNet;
 use crate::answer::Trouble;
 use crate::body::Content;
 use crate::door::{Story, Visit};
-use crate::identity;
 
 /// What a gateway does with a request that may pass.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -143,22 +142,29 @@ impl Visit<'_> {
         verdict.decision.request = Some(Arc::clone(&self.id));
         self.door.decisions.record(&verdict.decision);
         self.door.metrics.decision(&verdict.decision, choice.label, verdict.nonce().is_some());
-        let response = self.render(&head.headers, &verdict, proxy);
         let observes = verdict.decision.stage == Stage::Observe;
+        let identity = match &verdict.outcome {
+            Outcome::Granted(access) if !observes => self.door.identity(access, choice.forwarder.upstream(), now)?,
+            Outcome::Granted(_) | Outcome::Observed(_) | Outcome::Refused(_) => HeaderMap::new(),
+        };
+        let response = self.render(&head.headers, &verdict, identity, proxy);
         let Decision { code, client, .. } = verdict.decision;
         Ok((Story { code, route: Some(Arc::clone(choice.label)), client, observes }, response))
     }
 
-    fn render(&self, headers: &HeaderMap, verdict: &Verdict, proxy: FrontProxy) -> Response<Content> {
+    fn render(
+        &self,
+        headers: &HeaderMap,
+        verdict: &Verdict,
+        identity: HeaderMap,
+        proxy: FrontProxy,
+    ) -> Response<Content> {
         let mut response = match &verdict.outcome {
-            Outcome::Granted(access) => {
+            Outcome::Granted(_) | Outcome::Observed(_) => {
                 let mut response = pass();
-                if verdict.decision.stage != Stage::Observe {
-                    *response.headers_mut() = identity::fields(access);
-                }
+                *response.headers_mut() = identity;
                 response
             }
-            Outcome::Observed(_) => pass(),
             Outcome::Refused(refusal) => {
                 let mut response = refusal.to_response().map(Content::Own);
                 self.name(response.headers_mut());

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
+use crate::assertion::{AssertionKeyError, Assertions};
 use crate::config::{GatewayLimits, Settings};
 use crate::connection::Connections;
 use crate::door::{Door, SiteCell};
@@ -82,6 +83,9 @@ pub enum GatewayError {
     /// The certificate or its key cannot be used.
     #[error("TLS cannot be spoken to clients: {0}")]
     ServerTls(#[from] TlsFileError),
+    /// The key for assertions cannot be used.
+    #[error(transparent)]
+    AssertionKey(#[from] AssertionKeyError),
     /// TLS towards the upstream cannot be set up.
     #[error("the upstream cannot be reached over TLS: {0}")]
     Tls(#[from] TlsError),
@@ -124,6 +128,9 @@ impl Gateway {
         };
         let limits = settings.limits;
         let tls = settings.tls.as_ref().map(ServerTls::read).transpose()?;
+        let assertions = settings.assertion.as_ref();
+        let assertions =
+            assertions.map(|assertion| Assertions::new(assertion, settings.public_origin.as_str())).transpose()?;
         let nonce_keys = NonceKeyRing::new(NonceKey::generate()?);
         let replay = Replay::open(&settings, &clock, &nonce_keys).await?;
         let lasting = Lasting {
@@ -140,6 +147,7 @@ impl Gateway {
             ids: RequestIds::new(std::process::id()),
             metrics: Metrics::default(),
             mode: settings.mode.clone(),
+            assertions,
         });
         let reloader = Reloader::new(Arc::clone(&door), lasting, replay.clone(), settings);
         Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits, reloader, tls })

@@ -32,6 +32,8 @@
 //! Method, path and query as they were sent; `Host` of its own URL, or of the public origin with `upstream_host`;
 //! `X-Forwarded-For`, `-Proto` and `-Host` set afresh, whatever the client claimed; `Countersign-Subject`, `-Client`,
 //! `-Scope`, `-Jkt` and `-Issuer` as far as the token has them, and none that the client sent, trailers included.
+//! With `upstream_assertion`, `Countersign-Assertion` stands in place of these: a JWT that lives a minute (`typ`
+//! `countersign-assertion+jwt`), by a key whose set is at `/jwks.json` of the admin address.
 //! `Authorization` and `DPoP` go no further, except at the stage `observe`, where an upstream that checks proofs
 //! itself finds them as they were; it has to know the public origin for that. Neither `X-Forwarded-*` nor `Forwarded`
 //! has a say in the URL that a proof must be for, also where `x_forwarded = "append"` passes on those of a proxy in
@@ -47,6 +49,7 @@
 
 mod admin;
 mod answer;
+mod assertion;
 mod authority;
 mod body;
 pub mod config;
@@ -67,6 +70,7 @@ mod unread;
 mod wire;
 
 pub use self::admin::Missing;
+pub use self::assertion::{AssertionKeyError, AssertionSettings};
 pub use self::config::{GatewayConfig, Settings};
 pub use self::forward_auth::{FrontProxy, Mode};
 pub use self::gateway::{Gateway, GatewayError};

@@ -49,6 +49,12 @@ pub struct GatewayConfig {
     pub aliases: Vec<String>,
     /// The API itself.
     pub upstream: Option<String>,
+    /// Whether the upstream is told of the caller by a signed assertion instead of plain fields.
+    pub upstream_assertion: Option<bool>,
+    /// Its audience; the upstream's URL when absent.
+    pub upstream_assertion_audience: Option<String>,
+    /// File with the private key for it; a new key for each start when absent.
+    pub upstream_assertion_key_file: Option<String>,
     /// What `Host` says to the upstream: `upstream` or `public`.
     pub upstream_host: Option<String>,
     /// What becomes of `X-Forwarded-*`: `replace`, `append` or `remove`.
@@ -156,6 +162,9 @@ impl GatewayConfig {
             public_origin: self.public_origin.or(lower.public_origin),
             aliases: first_filled(self.aliases, lower.aliases),
             upstream: self.upstream.or(lower.upstream),
+            upstream_assertion: self.upstream_assertion.or(lower.upstream_assertion),
+            upstream_assertion_audience: self.upstream_assertion_audience.or(lower.upstream_assertion_audience),
+            upstream_assertion_key_file: self.upstream_assertion_key_file.or(lower.upstream_assertion_key_file),
             upstream_host: self.upstream_host.or(lower.upstream_host),
             x_forwarded: self.x_forwarded.or(lower.x_forwarded),
             issuer,

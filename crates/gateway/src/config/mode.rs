@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::GatewayConfig;
 use super::error::Problem;
 use super::resolve::Faults;
+use crate::assertion::AssertionSettings;
 use crate::forward_auth::{FrontProxy, Mode};
 use crate::tls::TlsFiles;
 
@@ -35,6 +36,22 @@ impl GatewayConfig {
                 Mode::Proxy
             }
         }
+    }
+
+    pub(super) fn assertion(&self, directory: &Path, faults: &mut Faults) -> Option<AssertionSettings> {
+        if !self.upstream_assertion.unwrap_or_default() {
+            return None;
+        }
+        if self.admin.is_none() && self.upstream_assertion_key_file.is_none() {
+            let what = "where the API finds the key of assertions, at /jwks.json; or name a key file";
+            faults.add("admin", Problem::Missing { what });
+        }
+        if self.only_answers() && self.upstream_assertion_audience.is_none() {
+            let what = "the API that the assertions are for, like https://api.internal";
+            faults.add("upstream_assertion_audience", Problem::Missing { what });
+        }
+        let key = self.upstream_assertion_key_file.as_ref().map(|path| directory.join(path));
+        Some(AssertionSettings { audience: self.upstream_assertion_audience.clone(), key })
     }
 
     /// Certificate and key are read at the start; here it is seen to that there are both.

@@ -34,6 +34,7 @@ impl GatewayConfig {
         let basics = self.basics(directory, faults);
         let chosen = Settings {
             mode: self.mode(faults),
+            assertion: self.assertion(directory, faults),
             reuse_port: self.reuse_port.unwrap_or_default(),
             tls: self.tls(directory, faults),
             upstream_host: faults

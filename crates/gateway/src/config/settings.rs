@@ -11,6 +11,7 @@ use super::client::ClientSettings;
 use super::limits::GatewayLimits;
 use super::log::LogSettings;
 use super::route::RouteSettings;
+use crate::assertion::AssertionSettings;
 use crate::forward_auth::Mode;
 use crate::tls::TlsFiles;
 
@@ -19,6 +20,8 @@ use crate::tls::TlsFiles;
 pub struct Settings {
     /// What is done with a request that may pass.
     pub mode: Mode,
+    /// Whether, and how, the upstream is told of the caller by an assertion instead of plain fields.
+    pub assertion: Option<AssertionSettings>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Whether another process may be bound to that address too, so that two versions can overlap.
@@ -103,6 +106,7 @@ impl Settings {
     ) -> Self {
         Self {
             mode: Mode::default(),
+            assertion: None,
             listen,
             reuse_port: false,
             tls: None,

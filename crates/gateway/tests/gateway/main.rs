@@ -1,6 +1,7 @@
 //! The gateway over loopback sockets, between a client and an upstream that the tests play byte by byte.
 #![expect(clippy::unwrap_used, reason = "what a test relies on")]
 
+mod assertion;
 mod carrying;
 mod framing;
 mod http2;
