@@ -40,7 +40,7 @@ fn start_nginx(configuration: &str, listen: SocketAddr) -> Service {
         let log = format!("access_log off;\nerror_log {};\n", inside(directory, "error.log"));
         let configuration = configuration.replace("http {", &format!("http {{\n{places}{log}"));
         std::fs::write(directory.join("nginx.conf"), configuration)?;
-        let globals = format!("daemon off; pid {};", inside(directory, "pid"));
+        let globals = format!("daemon off; master_process off; pid {};", inside(directory, "pid"));
         let mut command = Command::new(find("nginx").unwrap());
         command.arg("-p").arg(directory).args(["-c", "nginx.conf", "-g", &globals]).args(["-e", "stderr"]);
         Ok(command)
