@@ -57,7 +57,10 @@ impl Up {
         let limit = Instant::now() + Duration::from_mins(1);
         while up.gateway.is_empty() {
             let said = std::fs::read_to_string(&log)?;
-            let ready = said.lines().find_map(|line| line.strip_prefix("ready ")?.split(' ').next().map(str::to_owned));
+            // A line that is not at its end yet is none.
+            let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let ready =
+                whole.lines().find_map(|line| line.strip_prefix("ready ")?.split(' ').next().map(str::to_owned));
             up.gateway = ready.unwrap_or_default();
             if Instant::now() > limit || up.child.try_wait()?.is_some() {
                 return Err(said.into());

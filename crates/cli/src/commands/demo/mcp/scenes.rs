@@ -146,7 +146,7 @@ async fn forged(cast: &Cast, attacker: &Attacker, url: &str, token: &str) -> Res
         let given = got.headers.get(DPOP_NONCE).and_then(|nonce| nonce.to_str().ok());
         match given {
             Some(given) if nonce.is_none() && got.verdict().contains("use_dpop_nonce") => {
-                nonce = Some(given.to_owned())
+                nonce = Some(given.to_owned());
             }
             _ => return Ok(got),
         }
@@ -222,8 +222,8 @@ fn search(cast: &Cast, secrets: &[Zeroizing<String>], table: &mut Table) -> Resu
         ("gateway's decisions", decisions),
         ("answers and transcript", table.transcript.clone()),
     ];
-    let environment: String = std::env::vars().map(|(name, value)| format!("{name}={value}\n")).collect();
-    for (place, text) in places.into_iter().chain([("environment", environment)]) {
+    let environment: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
+    for (place, text) in places.into_iter().chain([("environment", environment.join("\n"))]) {
         let hits = secrets.iter().filter(|secret| text.contains(secret.as_str())).count();
         let what = format!("{} secrets in the {place}, {} bytes", secrets.len(), text.len());
         table.row("search", &what, "0", &hits.to_string());
