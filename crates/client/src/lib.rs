@@ -47,8 +47,13 @@ mod discovery;
 mod enrolment;
 mod flows;
 mod http;
+mod inspect;
 pub mod keys;
+#[cfg(feature = "tower")]
+mod layer;
 pub mod login;
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 mod nonce;
 mod observe;
 mod prover;
@@ -63,7 +68,12 @@ pub use self::config::ClientConfig;
 pub use self::discovery::{DiscoveryError, ResourceMetadata};
 pub use self::flows::{AuthorizationError, DeviceAuthorization, SubjectToken, SubjectTokenType, TokenError};
 pub use self::http::{Endpoint, EndpointError, RequestBody, ResponseBody, TimeLimits, TransportError};
+pub use self::inspect::{Inspection, IssuerFacts};
+#[cfg(feature = "tower")]
+pub use self::layer::{BoxError, DpopClient, DpopClientLayer, Once, RepeatBody};
 pub use self::login::{Login, LoginError};
+#[cfg(feature = "reqwest-middleware")]
+pub use self::middleware::DpopMiddleware;
 pub use self::nonce::{Binding, Nonce, NonceJar};
 pub use self::observe::{Server, Step};
 pub use self::prover::{ClockOff, NonceError};

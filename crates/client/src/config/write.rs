@@ -27,7 +27,7 @@ impl ClientConfig {
         text.raw("\n[keys]\n");
         match &self.keys.store {
             KeyPlace::Files(directory) => text.line("directory", &directory.to_string_lossy()),
-            store @ KeyPlace::Memory => text.line("store", &store.to_string()),
+            store => text.line("store", &store.to_string()),
         }
         text.line("dpop", self.keys.dpop.as_str());
         text.0.as_str().into()

@@ -4,8 +4,11 @@
 
 mod error;
 pub(crate) mod file;
+mod keyring;
 mod memory;
 mod name;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 mod place;
 
 use std::fmt;
@@ -16,8 +19,11 @@ use countersign_dpop::time::Timestamp;
 
 pub use self::error::KeyStoreError;
 pub use self::file::{KdfCost, SealedFileStore};
+pub use self::keyring::Keyring;
 pub use self::memory::MemoryKeyStore;
 pub use self::name::{KeyName, KeyNameError};
+#[cfg(feature = "pkcs11")]
+pub use self::pkcs11::Pkcs11KeyStore;
 pub use self::place::{KeyPlace, KeyPlaceError};
 
 /// Keeps keys by name. Calls block: a sealed file takes some 100 ms to open, a device may take longer.
@@ -124,6 +130,11 @@ pub enum KeyClass {
     /// In a file, sealed by a random key in another file of the same directory: a copy of one file is worthless, a
     /// copy of the directory is not.
     FileDeviceKey,
+    /// In a file, sealed by a key in a keyring of the system: a copy of the disk is worthless, a program that runs as
+    /// the same user is not kept out.
+    FileKeyring(Keyring),
+    /// In a token behind PKCS#11, made there and not extractable.
+    Pkcs11,
 }
 
 impl fmt::Display for KeyClass {
@@ -132,6 +143,9 @@ impl fmt::Display for KeyClass {
             Self::Memory => "memory",
             Self::FilePassphrase => "file, passphrase",
             Self::FileDeviceKey => "file, device key",
+            Self::FileKeyring(Keyring::Kernel) => "file, key in the kernel keyring",
+            Self::FileKeyring(Keyring::SecretService) => "file, key in the secret service",
+            Self::Pkcs11 => "PKCS#11 token",
         })
     }
 }

@@ -111,6 +111,19 @@ impl PrivateDirectory {
         options.open(&path).map_err(|fault| at(&path, &fault))
     }
 
+    /// Waits for the lock on a file, until the file is closed.
+    pub(crate) fn lock(&self, name: &str) -> Result<fs::File, KeyStoreError> {
+        let file = self.lock_file(name)?;
+        file.lock().map_err(|fault| at(&self.path_of(name), &fault))?;
+        Ok(file)
+    }
+
+    /// The directory as others may call it: whole, whatever the current directory is.
+    pub(crate) fn name(&self) -> Result<String, KeyStoreError> {
+        let whole = fs::canonicalize(&self.path).map_err(|fault| at(&self.path, &fault))?;
+        Ok(whole.to_string_lossy().into_owned())
+    }
+
     /// The crate makes temporary files with mode 0600.
     fn new_file(&self) -> io::Result<tempfile::NamedTempFile> {
         tempfile::Builder::new().prefix(".new-").tempfile_in(&self.path)

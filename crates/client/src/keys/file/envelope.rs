@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::keys::file::seal::{KdfCost, SALT_LENGTH, Salt, SealingKey, new_salt};
-use crate::keys::{KeyClass, KeyName, KeyStoreError, StoredKey};
+use crate::keys::{KeyClass, KeyName, KeyStoreError, Keyring, StoredKey};
 
 /// The newest version of the format.
 const VERSION: u32 = 1;
@@ -29,22 +29,30 @@ pub(super) struct Header {
 
 /// How a key is sealed.
 pub(super) struct Sealing {
-    /// The cost of trying a passphrase; `None` for the device key.
-    pub(super) cost: Option<KdfCost>,
+    pub(super) by: SealedBy,
     pub(super) salt: Salt,
 }
 
-impl Sealing {
-    pub(super) fn by_passphrase(cost: KdfCost) -> Result<Self, KeyStoreError> {
-        Ok(Self { cost: Some(cost), salt: new_salt()? })
-    }
+/// Where the sealing key comes from.
+#[derive(Clone, Copy)]
+pub(super) enum SealedBy {
+    DeviceKey,
+    Keyring(Keyring),
+    /// With the cost of trying one.
+    Passphrase(KdfCost),
+}
 
-    pub(super) fn by_device_key() -> Result<Self, KeyStoreError> {
-        Ok(Self { cost: None, salt: new_salt()? })
+impl Sealing {
+    pub(super) fn by(by: SealedBy) -> Result<Self, KeyStoreError> {
+        Ok(Self { by, salt: new_salt()? })
     }
 
     const fn class(&self) -> KeyClass {
-        if self.cost.is_some() { KeyClass::FilePassphrase } else { KeyClass::FileDeviceKey }
+        match self.by {
+            SealedBy::DeviceKey => KeyClass::FileDeviceKey,
+            SealedBy::Keyring(keyring) => KeyClass::FileKeyring(keyring),
+            SealedBy::Passphrase(_) => KeyClass::FilePassphrase,
+        }
     }
 }
 
@@ -62,11 +70,12 @@ impl Header {
             algorithm: self.stored.algorithm.name().to_owned(),
             created: self.stored.created.seconds(),
             jwk: serde_json::from_str(&self.stored.public.to_json()).map_err(|_| KeyStoreError::SealingFailed)?,
-            sealing: match self.sealing.cost {
-                Some(cost) => {
+            sealing: match self.sealing.by {
+                SealedBy::Passphrase(cost) => {
                     SealingText::Argon2id { memory_kib: cost.memory_kib(), passes: cost.passes(), lanes: 1, salt }
                 }
-                None => SealingText::DeviceKey { salt },
+                SealedBy::DeviceKey => SealingText::DeviceKey { salt },
+                SealedBy::Keyring(keyring) => SealingText::Keyring { keyring, salt },
             },
         };
         serde_json::to_string(&text).map_err(|_| KeyStoreError::SealingFailed)
@@ -137,9 +146,9 @@ impl Envelope {
     /// The checksum was right, so it is the sealing key that is not.
     fn not_opened(&self) -> KeyStoreError {
         let name = self.header.stored.name.clone();
-        match self.header.sealing.cost {
-            Some(_) => KeyStoreError::WrongPassphrase { name },
-            None => KeyStoreError::OtherDeviceKey { name },
+        match self.header.sealing.by {
+            SealedBy::Passphrase(_) => KeyStoreError::WrongPassphrase { name },
+            SealedBy::DeviceKey | SealedBy::Keyring(_) => KeyStoreError::OtherDeviceKey { name },
         }
     }
 }
@@ -160,23 +169,25 @@ struct HeaderText {
 enum SealingText {
     Argon2id { memory_kib: u32, passes: u32, lanes: u32, salt: String },
     DeviceKey { salt: String },
+    Keyring { keyring: Keyring, salt: String },
 }
 
 impl SealingText {
     fn typed(&self, name: &KeyName) -> Result<Option<Sealing>, KeyStoreError> {
-        let (cost, salt) = match self {
+        let (by, salt) = match self {
             Self::Argon2id { memory_kib, passes, lanes, salt } => {
                 let (memory_kib, passes) = (*memory_kib, *passes);
                 let too_costly = || KeyStoreError::KdfTooCostly { name: name.clone(), memory_kib, passes };
                 if *lanes != 1 {
                     return Ok(None);
                 }
-                (Some(KdfCost::new(memory_kib, passes).ok_or_else(too_costly)?), salt)
+                (SealedBy::Passphrase(KdfCost::new(memory_kib, passes).ok_or_else(too_costly)?), salt)
             }
-            Self::DeviceKey { salt } => (None, salt),
+            Self::DeviceKey { salt } => (SealedBy::DeviceKey, salt),
+            Self::Keyring { keyring, salt } => (SealedBy::Keyring(*keyring), salt),
         };
         let salt: Option<[u8; SALT_LENGTH]> = decode_base64url(salt).ok().and_then(|salt| salt.try_into().ok());
-        Ok(salt.map(|salt| Sealing { cost, salt }))
+        Ok(salt.map(|salt| Sealing { by, salt }))
     }
 }
 
@@ -232,9 +243,9 @@ mod tests {
 
     fn both_kinds() -> [(String, SealingKey); 2] {
         let cost = KdfCost::new(8_192, 1).expect("the least");
-        let by_passphrase = Sealing::by_passphrase(cost).expect("a salt");
+        let by_passphrase = Sealing::by(SealedBy::Passphrase(cost)).expect("a salt");
         let passphrase_key = SealingKey::from_passphrase(&"p".into(), cost, &by_passphrase.salt).expect("a key");
-        let by_device = Sealing::by_device_key().expect("a salt");
+        let by_device = Sealing::by(SealedBy::DeviceKey).expect("a salt");
         let device = crate::keys::file::seal::DeviceKey::generate().expect("a key");
         let device_key = SealingKey::from_device_key(&device, &by_device.salt).expect("a key");
         [(sealed(by_passphrase, &passphrase_key), passphrase_key), (sealed(by_device, &device_key), device_key)]

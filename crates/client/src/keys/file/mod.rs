@@ -9,7 +9,7 @@
 //!    that in every version of the format.
 //!
 //! The sealing key comes from a passphrase by Argon2id (RFC 9106) or, where there is none, from 32 random bytes in
-//! the file `.device-key` beside it. Files are written under another name, flushed, and then given theirs, which
+//! the file `.device-key` beside it, or in a keyring of the system. Files are written under another name, flushed, and then given theirs, which
 //! fails if it is taken.
 
 pub(crate) mod disk;
@@ -25,15 +25,18 @@ use countersign_dpop::time::Clock;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::disk::PrivateDirectory;
-use self::envelope::{Envelope, Header, Sealing};
+use self::envelope::{Envelope, Header, SealedBy, Sealing};
 pub use self::seal::KdfCost;
 use self::seal::{DeviceKey, SealingKey};
-use crate::keys::{KeyClass, KeyName, KeyStore, KeyStoreError, ListedKey, StoredKey};
+use crate::keys::{KeyClass, KeyName, KeyStore, KeyStoreError, Keyring, ListedKey, StoredKey};
+
+const KEYRING_LOCK: &str = ".keyring.lock";
 
 /// Keeps keys in sealed files of one directory.
 pub struct SealedFileStore {
     directory: PrivateDirectory,
     passphrase: Option<SecretString>,
+    keyring: Option<Keyring>,
     cost: KdfCost,
     clock: Arc<dyn Clock>,
 }
@@ -41,7 +44,13 @@ pub struct SealedFileStore {
 impl SealedFileStore {
     /// Keeps keys in `directory`, which is made when the first key is. New keys are sealed by the device key.
     pub fn new(directory: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { directory: PrivateDirectory::new(directory.into()), passphrase: None, cost: KdfCost::DEFAULT, clock }
+        Self {
+            directory: PrivateDirectory::new(directory.into()),
+            passphrase: None,
+            keyring: None,
+            cost: KdfCost::DEFAULT,
+            clock,
+        }
     }
 
     /// Opens and makes keys with a passphrase. Keys that are sealed by the device key can still be opened.
@@ -54,6 +63,13 @@ impl SealedFileStore {
         }
         self.passphrase = Some(passphrase);
         Ok(self)
+    }
+
+    /// Seals new keys by a key in `keyring`.
+    #[must_use]
+    pub const fn with_keyring(mut self, keyring: Keyring) -> Self {
+        self.keyring = Some(keyring);
+        self
     }
 
     /// Sets what it costs to try a passphrase on the keys made from now on.
@@ -69,25 +85,47 @@ impl SealedFileStore {
 
     fn new_sealing(&self) -> Result<(Sealing, SealingKey), KeyStoreError> {
         if let Some(passphrase) = &self.passphrase {
-            let sealing = Sealing::by_passphrase(self.cost)?;
+            let sealing = Sealing::by(SealedBy::Passphrase(self.cost))?;
             let key = SealingKey::from_passphrase(passphrase, self.cost, &sealing.salt)?;
             Ok((sealing, key))
+        } else if let Some(keyring) = self.keyring {
+            let sealing = Sealing::by(SealedBy::Keyring(keyring))?;
+            let key = SealingKey::from_device_key(&self.make_keyring_key(keyring)?, &sealing.salt)?;
+            Ok((sealing, key))
         } else {
-            let sealing = Sealing::by_device_key()?;
+            let sealing = Sealing::by(SealedBy::DeviceKey)?;
             let key = SealingKey::from_device_key(&self.directory.make_device_key()?, &sealing.salt)?;
             Ok((sealing, key))
         }
     }
 
     fn sealing_key(&self, name: &KeyName, sealing: &Sealing) -> Result<SealingKey, KeyStoreError> {
-        match sealing.cost {
-            Some(cost) => {
+        match sealing.by {
+            SealedBy::Passphrase(cost) => {
                 let passphrase = self.passphrase.as_ref();
                 let passphrase = passphrase.ok_or_else(|| KeyStoreError::PassphraseNeeded { name: name.clone() })?;
                 SealingKey::from_passphrase(passphrase, cost, &sealing.salt)
             }
-            None => SealingKey::from_device_key(&self.device_key(name)?, &sealing.salt),
+            SealedBy::DeviceKey => SealingKey::from_device_key(&self.device_key(name)?, &sealing.salt),
+            SealedBy::Keyring(keyring) => {
+                let key = keyring.read(&self.directory.name()?)?;
+                let key = key.ok_or_else(|| KeyStoreError::KeyringEmpty { name: name.clone(), keyring })?;
+                SealingKey::from_device_key(&key, &sealing.salt)
+            }
         }
+    }
+
+    /// The sealing key in `keyring`, made now if there is none. Of several processes at once, one makes it: a keyring
+    /// has no way to say that only the first shall.
+    fn make_keyring_key(&self, keyring: Keyring) -> Result<DeviceKey, KeyStoreError> {
+        let _lock = self.directory.lock(KEYRING_LOCK)?;
+        let directory = self.directory.name()?;
+        if let Some(key) = keyring.read(&directory)? {
+            return Ok(key);
+        }
+        let key = DeviceKey::generate()?;
+        keyring.write(&directory, &key)?;
+        Ok(key)
     }
 
     fn device_key(&self, name: &KeyName) -> Result<DeviceKey, KeyStoreError> {
@@ -98,7 +136,11 @@ impl SealedFileStore {
 
 impl KeyStore for SealedFileStore {
     fn class(&self) -> KeyClass {
-        if self.passphrase.is_some() { KeyClass::FilePassphrase } else { KeyClass::FileDeviceKey }
+        match (&self.passphrase, self.keyring) {
+            (Some(_), _) => KeyClass::FilePassphrase,
+            (None, Some(keyring)) => KeyClass::FileKeyring(keyring),
+            (None, None) => KeyClass::FileDeviceKey,
+        }
     }
 
     fn import(&self, name: &KeyName, key: SoftwareKey) -> Result<StoredKey, KeyStoreError> {
