@@ -45,6 +45,11 @@ impl CommandError {
         &self.message
     }
 
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Prints the error on stderr and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self.kind {

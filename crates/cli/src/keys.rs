@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use countersign_client::keys::{KeyStoreError, SealedFileStore};
+use countersign_client::keys::{KeyPlace, KeyStore, KeyStoreError};
 use countersign_dpop::time::SystemClock;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 use crate::error::CommandError;
 use crate::input;
 
-/// What seals a key: a passphrase, or without one the device key of the directory.
+/// What seals a key: a passphrase, or without one the device key of the directory. For a token: its PIN.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Sealing {
-    /// Ask for the passphrase that seals the key; without any, a device key beside it does
+    /// Ask for the passphrase that seals the key, or the PIN of the token; without any, a device key beside it does
     #[arg(long)]
     passphrase: bool,
-    /// File whose first line is the passphrase
+    /// File whose first line is the passphrase or PIN
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
     passphrase_file: Option<PathBuf>,
 }
@@ -43,32 +43,51 @@ impl Sealing {
     }
 }
 
-/// The directory of the sealed files.
-pub(crate) fn directory(given: Option<PathBuf>) -> Result<PathBuf, CommandError> {
-    if let Some(given) = given {
-        return Ok(given);
+/// Which key store.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Keys {
+    /// Where keys are: file, secret-service, kernel-keyring, pkcs11:MODULE,TOKEN, or the directory of sealed files
+    /// [default: file, in countersign/keys of the user's data directory]
+    #[arg(long, value_name = "STORE", env = "COUNTERSIGN_KEYS", global = true)]
+    keys: Option<String>,
+}
+
+impl Keys {
+    /// The store.
+    pub(crate) fn place(&self) -> Result<KeyPlace, CommandError> {
+        let Some(text) = &self.keys else { return data_directory("keys", "--keys DIR").map(KeyPlace::Files) };
+        let usual = || data_directory("keys", "--keys DIR");
+        // A store that is named whole needs no home directory.
+        let usual = if text.contains([':', '/']) { PathBuf::new() } else { usual()? };
+        KeyPlace::parse_with_default(text, &usual).map_err(|fault| {
+            CommandError::configuration(format!("--keys {text}: {fault}")).with_hint(
+                "file, secret-service and kernel-keyring alone are for the usual directory; a path is for files",
+            )
+        })
     }
+}
+
+/// The directory of the sealed files: `given`, or the usual one.
+pub(crate) fn directory(given: Option<PathBuf>) -> Result<PathBuf, CommandError> {
+    given.map_or_else(|| data_directory("keys", "--keys DIR"), Ok)
+}
+
+/// A directory of countersign's in the user's data directory.
+pub(crate) fn data_directory(name: &str, flag: &str) -> Result<PathBuf, CommandError> {
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let data = data.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
-    data.map(|data| data.join("countersign/keys")).ok_or_else(|| {
-        CommandError::configuration("there is no home directory to keep keys in").with_hint("say where with --keys DIR")
+    data.map(|data| data.join("countersign").join(name)).ok_or_else(|| {
+        CommandError::configuration(format!("there is no home directory to keep {name} in"))
+            .with_hint(format!("say where with {flag}"))
     })
 }
 
-/// The store in `directory`.
-pub(crate) fn sealed_store(
-    directory: &Path,
-    passphrase: Option<SecretString>,
-) -> Result<SealedFileStore, CommandError> {
-    let store = SealedFileStore::new(directory, Arc::new(SystemClock));
-    match passphrase {
-        Some(passphrase) => store.with_passphrase(passphrase).map_err(store_error),
-        None => Ok(store),
-    }
+/// Opens the store.
+pub(crate) fn open(place: &KeyPlace, secret: Option<SecretString>) -> Result<Arc<dyn KeyStore>, CommandError> {
+    place.open(secret, Arc::new(SystemClock)).map_err(store_error)
 }
 
 /// Says what a store said.
-#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(crate) fn store_error(fault: KeyStoreError) -> CommandError {
     let error = CommandError::configuration(&fault);
     match fault {
@@ -76,7 +95,11 @@ pub(crate) fn store_error(fault: KeyStoreError) -> CommandError {
         KeyStoreError::PassphraseNeeded { .. } => {
             error.with_hint("give it with --passphrase, --passphrase-file FILE or COUNTERSIGN_PASSPHRASE")
         }
-        _ => error,
+        KeyStoreError::WrongPassphrase { .. } => error,
+        fault => match fault.remedy() {
+            Some(remedy) => error.with_hint(format!("A04: {remedy}")),
+            None => error,
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! `countersign`: OAuth DPoP end to end in one binary.
 #![forbid(unsafe_code)]
 
+mod browser;
 mod chain;
 mod commands;
 mod error;
@@ -10,6 +11,7 @@ mod logging;
 mod notify;
 mod render;
 mod serving;
+mod sessions;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_dpop::time::Clock;
 
-use crate::discovery::{DiscoveryError, ResourceMetadata, discover_issuer, discover_resource};
+use crate::discovery::{DiscoveryError, IssuerMetadata, ResourceMetadata, discover_issuer, discover_resource};
 use crate::http::{Endpoint, Http, RequestBody, TimeLimits, TransportError, read_date};
 
 /// Looks at servers.
@@ -21,14 +21,9 @@ pub struct IssuerFacts {
     pub url: String,
     /// Algorithms that it takes for proofs; empty when it does not announce DPoP.
     pub dpop_algorithms: Vec<String>,
-    /// True when people can log in in a browser, with PKCE.
-    pub takes_codes: bool,
-    /// True when it takes requests pushed to it (RFC 9126).
-    pub takes_pushed_requests: bool,
-    /// True when people can log in on another device (RFC 8628).
-    pub takes_device_codes: bool,
-    /// True when it registers clients by itself (RFC 7591).
-    pub registers_clients: bool,
+    /// What it offers besides tokens: logging in in a browser with PKCE, pushed requests (RFC 9126), device codes
+    /// (RFC 8628), registration of clients (RFC 7591), revocation (RFC 7009).
+    pub offers: Vec<&'static str>,
 }
 
 impl Inspection {
@@ -46,14 +41,7 @@ impl Inspection {
     /// See [`DiscoveryError`].
     pub async fn issuer(&self, issuer: &str) -> Result<IssuerFacts, DiscoveryError> {
         let metadata = discover_issuer(&self.http, issuer).await?;
-        Ok(IssuerFacts {
-            dpop_algorithms: metadata.dpop_algorithms(),
-            takes_codes: metadata.require_authorization_endpoint().is_ok(),
-            takes_pushed_requests: metadata.pushed_authorization_request_endpoint.is_some(),
-            takes_device_codes: metadata.require_device_endpoint().is_ok(),
-            registers_clients: metadata.registration_endpoint.is_some(),
-            url: metadata.url,
-        })
+        Ok(IssuerFacts { dpop_algorithms: metadata.dpop_algorithms(), offers: offers(&metadata), url: metadata.url })
     }
 
     /// Finds the metadata of the resource that `url` belongs to.
@@ -72,4 +60,15 @@ impl Inspection {
         let answer = self.http.exchange_in_time(url, http::Request::new(RequestBody::empty())).await?;
         Ok(read_date(answer.headers()).map(|date| date.since(self.clock.now())))
     }
+}
+
+fn offers(metadata: &IssuerMetadata) -> Vec<&'static str> {
+    let offered = [
+        ("browser login", metadata.require_authorization_endpoint().is_ok()),
+        ("pushed requests", metadata.pushed_authorization_request_endpoint.is_some()),
+        ("device codes", metadata.require_device_endpoint().is_ok()),
+        ("registration of clients", metadata.registration_endpoint.is_some()),
+        ("revocation", metadata.revocation_endpoint.is_some()),
+    ];
+    offered.into_iter().filter_map(|(name, is_offered)| is_offered.then_some(name)).collect()
 }

@@ -1,43 +1,54 @@
 //! `countersign call`: one request with token and proof, printed as curl would.
 
 use std::io::{Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::Args;
 use countersign_client::config::ConfigError;
-use countersign_client::{CallError, Client, ClientConfig, NonceError, RequestBody, ResponseBody, Server, Step};
+use countersign_client::{
+    CallError, Client, ClientConfig, NonceError, RequestBody, ResponseBody, Server, Step, TokenError,
+};
 use countersign_dpop::time::SystemClock;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::BodyExt;
 
 use crate::error::CommandError;
 use crate::input::{self, StandardInput};
-use crate::keys;
+use crate::keys::{self, Sealing};
 use crate::render::{self, DIM, styled};
+use crate::sessions::{self, Which, token_error};
 
 /// Calls an API with a bound token and a fresh proof, and prints the answer
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  countersign call --config client.toml GET https://api.example.com/orders\n  \
+#[command(
+    after_help = "Examples:\n  countersign call GET https://api.example.com/orders\n  countersign call --config client.toml GET \
+https://api.example.com/orders\n  \
 countersign call --config client.toml POST https://api.example.com/orders \\\n    -H 'Content-Type: application/json' \
 --data '{\"item\":\"tea\"}'\n  countersign call --config client.toml PUT https://api.example.com/film --data @film.mkv\n\n\
-Exit code 0 for an answer below 400, 1 for a refusal, 2 when there is no answer.")]
+Exit code 0 for an answer below 400, 1 for a refusal, 2 when there is no answer."
+)]
 pub(crate) struct CallCommand {
     /// Method, sent exactly as written
     method: Method,
     /// URL to call
     url: Uri,
-    /// File that describes the client; countersign up writes one
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CLIENT")]
-    config: PathBuf,
+    /// File that describes the client; countersign up writes one [default: the session of countersign login]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CLIENT", conflicts_with = "session")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
     /// Body; @FILE sends a file, @- standard input
     #[arg(long, short, value_name = "DATA")]
     data: Option<String>,
     /// Header field to send; may be given more than once
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// Follow redirects on the same origin, each signed anew
+    #[arg(long, short = 'L')]
+    location: bool,
     /// Print status and header fields before the body
     #[arg(long, short)]
     include: bool,
@@ -45,7 +56,7 @@ pub(crate) struct CallCommand {
     #[arg(long, short)]
     verbose: bool,
     #[command(flatten)]
-    sealing: keys::Sealing,
+    sealing: Sealing,
 }
 
 impl CallCommand {
@@ -53,25 +64,31 @@ impl CallCommand {
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         let client = self.client()?;
         let request = self.request().await?;
-        let answer = client.call(request).await.map_err(no_answer)?;
+        let url = self.url.to_string();
+        let answer = client.call(request).await.map_err(|fault| no_answer(fault, &url))?;
         let code = if answer.status().as_u16() < 400 { ExitCode::SUCCESS } else { ExitCode::from(1) };
         self.print(answer).await?;
         Ok(code)
     }
 
     fn client(&self) -> Result<Client, CommandError> {
-        let text = input::read_private_text(&self.config, "the client's configuration")?;
-        let directory = self.config.parent().unwrap_or(std::path::Path::new("."));
-        let config = ClientConfig::parse(&text, directory).map_err(|fault| self.wrong_config(&fault))?;
-        let passphrase = self.sealing.passphrase_for_kept_key()?;
-        let store = config.keys().store.open(passphrase, Arc::new(SystemClock)).map_err(keys::store_error)?;
-        let client = Client::open(&config, store.as_ref(), Arc::new(SystemClock));
-        let client = client.map_err(CommandError::configuration)?;
+        let client = if let Some(file) = &self.config {
+            self.client_of_file(file)?
+        } else {
+            let store = self.which.store()?;
+            let session = self.which.find(&store, Some(&self.url.to_string()))?;
+            sessions::client(&session, store, &self.sealing)?
+        };
+        let client = if self.location { client.following_redirects(MAX_REDIRECTS) } else { client };
         Ok(if self.verbose { client.with_observer(tell) } else { client })
     }
 
-    fn wrong_config(&self, fault: &ConfigError) -> CommandError {
-        CommandError::configuration(format!("{}: {fault}", self.config.display()))
+    fn client_of_file(&self, file: &Path) -> Result<Client, CommandError> {
+        let text = input::read_private_text(file, "the client's configuration")?;
+        let directory = file.parent().unwrap_or(Path::new("."));
+        let config = ClientConfig::parse(&text, directory).map_err(|fault| wrong_config(file, &fault))?;
+        let store = keys::open(&config.keys().store, self.sealing.passphrase_for_kept_key()?)?;
+        Client::open(&config, store.as_ref(), Arc::new(SystemClock)).map_err(CommandError::configuration)
     }
 
     async fn request(&self) -> Result<Request<RequestBody>, CommandError> {
@@ -119,6 +136,13 @@ impl CallCommand {
     }
 }
 
+/// How many redirects are followed.
+const MAX_REDIRECTS: u8 = 10;
+
+fn wrong_config(file: &Path, fault: &ConfigError) -> CommandError {
+    CommandError::configuration(format!("{}: {fault}", file.display()))
+}
+
 /// Writes to stdout; false when the reader has gone away.
 fn write(data: &Bytes) -> Result<bool, CommandError> {
     let mut stdout = stdout().lock();
@@ -152,8 +176,9 @@ fn field(text: &str) -> Result<(HeaderName, HeaderValue), CommandError> {
 }
 
 /// Says why there is no answer: what the caller asked for and may not have, or what happened on the way.
-fn no_answer(fault: CallError) -> CommandError {
+fn no_answer(fault: CallError, url: &str) -> CommandError {
     match fault {
+        CallError::Token(fault @ TokenError::LoginNeeded { .. }) => token_error(&fault, url),
         CallError::CredentialsGiven { field } => {
             CommandError::configuration(format!("the {field} field is made here and cannot be given"))
                 .with_hint(format!("leave out the -H for {field}"))

@@ -6,10 +6,14 @@ mod bench;
 mod call;
 pub(crate) mod demo;
 mod diagnose;
+mod doctor;
 pub(crate) mod gateway;
 mod key;
+mod login;
+mod logout;
 mod mcp;
 mod run;
+mod token;
 mod up;
 
 use std::process::ExitCode;
@@ -34,6 +38,8 @@ pub(crate) enum Command {
     Demo(demo::DemoCommand),
     /// Explains why a request with a DPoP proof fails; nothing secret is shown
     Diagnose(diagnose::DiagnoseCommand),
+    /// Looks at clock, keys, sessions, issuers and APIs, and says what to do about what is wrong
+    Doctor(doctor::DoctorCommand),
     /// Guards an API: checks token, proof and binding of every request, and forwards what is right
     Gateway(Box<gateway::GatewayCommand>),
     /// Makes, keeps and shows keys; a private key is never printed
@@ -42,6 +48,12 @@ pub(crate) enum Command {
     Mcp(Box<mcp::McpCommand>),
     /// Runs a program that reaches an API by a local address, and keeps every secret from it
     Run(Box<run::RunCommand>),
+    /// Logs in to an API: finds its issuer, opens the browser, and keeps tokens that are bound to a key
+    Login(Box<login::LoginCommand>),
+    /// Logs out: revokes the tokens at the issuer, and forgets session and key
+    Logout(logout::LogoutCommand),
+    /// Shows claims and state of a session's token, or lists the sessions; never the token itself
+    Token(token::TokenCommand),
     /// Runs an authorization server and a gateway for development, and makes a client for them
     Up(up::UpCommand),
 }
@@ -56,10 +68,14 @@ impl Command {
             Self::Call(command) => command.run().await,
             Self::Demo(command) => command.run().await,
             Self::Diagnose(command) => command.run(),
+            Self::Doctor(command) => command.run().await,
             Self::Gateway(command) => command.run().await,
             Self::Key(command) => command.run(),
             Self::Mcp(command) => command.run().await,
             Self::Run(command) => command.run().await,
+            Self::Login(command) => command.run().await,
+            Self::Logout(command) => command.run().await,
+            Self::Token(command) => command.run().await,
             Self::Up(command) => command.run().await,
         }
     }

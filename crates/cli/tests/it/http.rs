@@ -29,16 +29,21 @@ impl Answer {
 
 /// GET of `url` with further fields. `Host` is that of the URL unless given.
 pub(crate) fn get(url: &str, fields: &[(&str, &str)]) -> Answer {
+    send("GET", url, fields, "")
+}
+
+/// As [`get`], by another method, with a body whose length is among the fields.
+pub(crate) fn send(method: &str, url: &str, fields: &[(&str, &str)], body: &str) -> Answer {
     let rest = url.strip_prefix("http://").unwrap();
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(authority).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let mut request = vec![format!("GET /{path} HTTP/1.1"), "Connection: close".to_owned()];
+    let mut request = vec![format!("{method} /{path} HTTP/1.1"), "Connection: close".to_owned()];
     if !fields.iter().any(|(name, _)| *name == "Host") {
         request.push(format!("Host: {authority}"));
     }
     request.extend(fields.iter().map(|(name, value)| format!("{name}: {value}")));
-    stream.write_all(format!("{}\r\n\r\n", request.join("\r\n")).as_bytes()).unwrap();
+    stream.write_all(format!("{}\r\n\r\n{body}", request.join("\r\n")).as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -14,6 +14,7 @@ mod help;
 mod http;
 mod key;
 mod layers;
+mod login;
 mod process;
 mod secrets;
 mod system;

@@ -75,13 +75,17 @@ impl SessionStore {
         Ok(ids.into_iter().map(|id| ListedSession { session: self.load(&id), id }).collect())
     }
 
-    /// The session whose resource `url` belongs to; of several the one that says most of the path, and of those the
-    /// newest. Blocks.
+    /// The session without a label whose resource `url` belongs to; of several the one that says most of the path, and
+    /// of those the newest. One with a label is somebody's own. Blocks.
     ///
     /// # Errors
     /// When the store as a whole cannot be read.
     pub fn find(&self, url: &Endpoint) -> Result<Option<Session>, SessionError> {
-        let sessions = self.list()?.into_iter().filter_map(|listed| listed.session.ok());
+        let sessions = self
+            .list()?
+            .into_iter()
+            .filter_map(|listed| listed.session.ok())
+            .filter(|session| session.label.is_empty());
         let reaching = sessions.filter_map(|session| {
             let reach = session.reach().filter(|reach| reach.contains(url))?;
             Some((reach.path().trim_end_matches('/').len(), session.created, session))

@@ -2,6 +2,7 @@
 
 mod call;
 mod canary;
+mod corpus;
 mod discovery;
 mod key_store;
 mod login;
@@ -12,3 +13,5 @@ mod sealed_file;
 mod session;
 mod token;
 mod transport;
+#[cfg(all(feature = "reqwest-middleware", feature = "tower"))]
+mod transports;

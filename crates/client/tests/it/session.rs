@@ -239,21 +239,20 @@ async fn the_session_that_says_most_of_the_path_is_found() {
     let world = World::new().await;
     let id = world.log_in().await;
     for store in [world.sessions(), SessionStore::in_memory()] {
-        for (label, base) in
-            [("all", "https://api.example"), ("deep", "https://api.example/v1/deep"), ("v1", "https://api.example/v1/")]
-        {
+        let (all, deep, v1) = ("https://api.example", "https://api.example/v1/deep", "https://api.example/v1/");
+        for (resource, label) in [(all, ""), (deep, ""), (v1, ""), ("https://api.example/v1/x", "of an agent")] {
             let mut session = world.session(&id);
             label.clone_into(&mut session.label);
-            session.config = session.config.with_base_url(base).expect("a URL");
+            session.config = session.config.with_resource(resource).expect("a URL");
             store.save(&session).expect("kept");
         }
         let found = |url: &str| {
-            let url = Endpoint::parse(url).expect("a URL");
-            store.find(&url).expect("a store").map(|session| session.label)
+            let session = store.find(&Endpoint::parse(url).expect("a URL")).expect("a store");
+            session.and_then(|session| session.config.resource().map(str::to_owned))
         };
-        assert_eq!(found("https://api.example/v1/deep/er").as_deref(), Some("deep"));
-        assert_eq!(found("https://api.example/v1/x").as_deref(), Some("v1"));
-        assert_eq!(found("https://api.example/x").as_deref(), Some("all"));
+        assert_eq!(found("https://api.example/v1/deep/er").as_deref(), Some(deep));
+        assert_eq!(found("https://api.example/v1/x").as_deref(), Some(v1), "what has a label is somebody's own");
+        assert_eq!(found("https://api.example/x").as_deref(), Some(all));
         assert_eq!(found("https://other.example/x"), None);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Quick {
     /// Scopes to ask for, with blanks between them
     #[arg(long, value_name = "SCOPES")]
     scope: Option<String>,
-    /// Where the key lives: memory (gone with the process), file, or file:DIRECTORY
+    /// Where the key lives: memory (gone with the process), file, secret-service, kernel-keyring, pkcs11:MODULE,TOKEN
     #[arg(long, value_name = "STORE", default_value = "file")]
     keys: String,
     /// Issuer to log in at, if not the first that the resource names
@@ -182,10 +182,10 @@ impl Quick {
     }
 
     fn plan(&self, resource: &str, name: &BindingName) -> Result<LoginPlan, CommandError> {
-        let store = if self.keys == "file" {
-            KeyPlace::Files(keys::directory(None)?)
+        let store = if self.keys == "memory" {
+            KeyPlace::Memory
         } else {
-            KeyPlace::parse(&self.keys).map_err(CommandError::configuration)?
+            KeyPlace::parse_with_default(&self.keys, &keys::directory(None)?).map_err(CommandError::configuration)?
         };
         let mut plan = LoginPlan::new(resource, store);
         plan.label = format!("agent {name}");

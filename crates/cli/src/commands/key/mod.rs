@@ -1,4 +1,4 @@
-//! `countersign key`: keys as sealed files.
+//! `countersign key`: keys, wherever they live.
 
 mod delete;
 mod show;
@@ -11,19 +11,19 @@ use countersign_client::keys::{KeyName, KeyStore};
 use countersign_dpop::jose::{Algorithm, SoftwareKey};
 
 use crate::error::CommandError;
-use crate::keys::{Sealing, directory, sealed_store, store_error};
+use crate::keys::{self, Keys, Sealing, store_error};
 use crate::{input, render};
 
 /// Makes, keeps and shows keys; a private key is never printed
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  countersign key new laptop\n  countersign key import work --from key.pem --passphrase\n  \
-countersign key export --public laptop > laptop.jwk"
+countersign key export --public laptop > laptop.jwk\n  countersign key new card --keys \
+'pkcs11:/usr/lib/softhsm/libsofthsm2.so,my token' --passphrase"
 )]
 pub(crate) struct KeyCommand {
-    /// Directory of the sealed files [default: countersign/keys in the user's data directory]
-    #[arg(long, value_name = "DIR", env = "COUNTERSIGN_KEYS", global = true)]
-    keys: Option<PathBuf>,
+    #[command(flatten)]
+    keys: Keys,
     #[command(subcommand)]
     action: Action,
 }
@@ -64,6 +64,8 @@ enum Action {
     /// List all keys with their class of storage
     #[command(after_help = "Example:\n  countersign key list")]
     List {
+        #[command(flatten)]
+        sealing: Sealing,
         /// Print a JSON array
         #[arg(long)]
         json: bool,
@@ -73,18 +75,25 @@ enum Action {
     Show {
         /// Name of the key
         name: KeyName,
+        #[command(flatten)]
+        sealing: Sealing,
         /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
     /// Print the public key as a JWK
-    #[command(after_help = "Example:\n  countersign key export --public laptop > laptop.jwk")]
+    #[command(
+        after_help = "Example:\n  countersign key export --public laptop > laptop.jwk\n  countersign key new card --keys \
+'pkcs11:/usr/lib/softhsm/libsofthsm2.so,my token' --passphrase"
+    )]
     Export {
         /// Name of the key
         name: KeyName,
         /// Say that the public key is meant; private keys do not leave the store
         #[arg(long)]
         public: bool,
+        #[command(flatten)]
+        sealing: Sealing,
     },
     /// Delete a key for good
     #[command(after_help = "Example:\n  countersign key delete laptop --yes")]
@@ -94,29 +103,30 @@ enum Action {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        sealing: Sealing,
     },
 }
 
 impl KeyCommand {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
-        let directory = directory(self.keys)?;
+        let place = self.keys.place()?;
+        let kept = |sealing: &Sealing| keys::open(&place, sealing.passphrase_for_kept_key()?);
         match self.action {
             Action::New { name, alg, sealing, json } => {
-                let store = sealed_store(&directory, sealing.passphrase_for_new_key()?)?;
+                let store = keys::open(&place, sealing.passphrase_for_new_key()?)?;
                 show::made(&store.generate(&name, alg).map_err(store_error)?, "made", json)
             }
             Action::Import { name, from, alg, sealing, json } => {
                 let key = read_private_key(&from, alg)?;
-                let store = sealed_store(&directory, sealing.passphrase_for_new_key()?)?;
+                let store = keys::open(&place, sealing.passphrase_for_new_key()?)?;
                 show::made(&store.import(&name, key).map_err(store_error)?, "taken", json)
             }
-            Action::List { json } => show::list(&sealed_store(&directory, None)?.list().map_err(store_error)?, json),
-            Action::Show { name, json } => {
-                show::one(&sealed_store(&directory, None)?.show(&name).map_err(store_error)?, json)
-            }
-            Action::Export { name, public } => export(&sealed_store(&directory, None)?, &name, public),
-            Action::Delete { name, yes } => delete::delete(&sealed_store(&directory, None)?, &name, yes),
+            Action::List { sealing, json } => show::list(&kept(&sealing)?.list().map_err(store_error)?, json),
+            Action::Show { name, sealing, json } => show::one(&kept(&sealing)?.show(&name).map_err(store_error)?, json),
+            Action::Export { name, public, sealing } => export(kept(&sealing)?.as_ref(), &name, public),
+            Action::Delete { name, yes, sealing } => delete::delete(kept(&sealing)?.as_ref(), &name, yes),
         }
     }
 }
