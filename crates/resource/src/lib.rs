@@ -69,3 +69,5 @@ pub use self::server::{DEFAULT_KEY_CACHE, RequestFacts, ResourceConfig, Resource
 pub use self::stage::{BearerAllowance, Stage, UnknownStage};
 pub use self::token::{AccessToken, ISSUER_LEEWAY, MAX_TOKEN_LENGTH};
 pub use self::verdict::{Outcome, Verdict};
+/// Who verifies ES256 proofs.
+pub use countersign_es256::Engine;

@@ -1,13 +1,16 @@
 //! Headers of proofs that are read once: a client sends the same one with every request.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
 use countersign_dpop::jose::{Algorithms, Jkt};
-use countersign_dpop::{KnownHeader, KnownHeaders};
+use countersign_dpop::{KnownHeader, KnownHeaders, PreparedKey};
+use countersign_es256::Engine;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+
+use super::table::{KeyTable, Tables};
 
 /// What an entry takes beside the text of its header, in bytes, rounded up.
 const ENTRY: u64 = 512;
@@ -15,28 +18,43 @@ const ENTRY: u64 = 512;
 /// The headers of proofs that were granted something: valid, and bound to a valid token. Strangers, who can make as
 /// many keys as they like, cannot fill it. Least used ones go first.
 pub(crate) struct ProvenHeaders {
-    cache: Cache<Box<[u8]>, Arc<KnownHeader>, ByBytes>,
+    cache: Cache<Box<[u8]>, Proven, ByBytes>,
+    tables: Tables,
+}
+
+/// A header, which verifies by the table if its key has one.
+#[derive(Clone)]
+struct Proven {
+    header: Arc<KnownHeader>,
+    table: Option<Arc<KeyTable>>,
 }
 
 #[derive(Clone, Copy)]
 struct ByBytes;
 
-impl Weighter<Box<[u8]>, Arc<KnownHeader>> for ByBytes {
-    fn weight(&self, text: &Box<[u8]>, _: &Arc<KnownHeader>) -> u64 {
-        ENTRY + text.len() as u64
+impl Weighter<Box<[u8]>, Proven> for ByBytes {
+    fn weight(&self, text: &Box<[u8]>, proven: &Proven) -> u64 {
+        let table = proven.table.as_ref().map_or(0, |table| table.size());
+        ENTRY + text.len() as u64 + table as u64
     }
 }
 
 impl ProvenHeaders {
-    /// Remembers headers in at most `bytes` bytes; none when that is too little for one.
-    pub(crate) fn new(bytes: u64) -> Self {
-        let entries = usize::try_from(bytes / (2 * ENTRY)).unwrap_or(usize::MAX);
-        Self { cache: Cache::with_weighter(entries, bytes, ByBytes) }
+    /// Remembers headers, with tables of their keys for `engine`, in at most `bytes` bytes; none when that is too
+    /// little for one.
+    pub(crate) fn new(bytes: u64, engine: Engine) -> Self {
+        let entries = usize::try_from(bytes / (8 * ENTRY)).unwrap_or(usize::MAX);
+        Self { cache: Cache::with_weighter(entries, bytes, ByBytes), tables: Tables::new(engine) }
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        self.cache.clear();
     }
 
     /// What is known for one proof.
     pub(crate) const fn look_up(&self) -> LookUp<'_> {
-        LookUp { headers: self, found: Cell::new(false) }
+        LookUp { headers: self, found: RefCell::new(None) }
     }
 
     /// Remembers the header of `proof`, which was granted something with the key `jkt`.
@@ -45,8 +63,28 @@ impl ProvenHeaders {
         if let Ok(header) = KnownHeader::read(encoded, accepted)
             && header.jkt() == jkt
         {
-            self.cache.insert(encoded.into(), Arc::new(header));
+            let table = self.tables.small(header.algorithm(), header.key(), accepted).map(Arc::new);
+            self.cache.insert(encoded.into(), Proven::new(header, table));
         }
+    }
+
+    /// Gives the key of a header that was found and granted something again a large table, once it is worth it.
+    pub(crate) fn used(&self, proof: &str, found: &Found) {
+        if let Some(table) = found.0.table.as_ref().filter(|table| table.wants_to_grow()) {
+            let encoded = proof.split('.').next().unwrap_or_default().as_bytes();
+            let header = KnownHeader::clone(&found.0.header);
+            self.cache.insert(encoded.into(), Proven::new(header, Some(Arc::new(self.tables.large(table)))));
+        }
+    }
+}
+
+impl Proven {
+    fn new(header: KnownHeader, table: Option<Arc<KeyTable>>) -> Self {
+        let header = match &table {
+            Some(table) => header.with_prepared_key(Arc::clone(table) as Arc<dyn PreparedKey>),
+            None => header,
+        };
+        Self { header: Arc::new(header), table }
     }
 }
 
@@ -56,25 +94,34 @@ impl fmt::Debug for ProvenHeaders {
     }
 }
 
-/// Looks up the header of one proof, and tells afterwards whether it was there.
-#[derive(Debug)]
+/// Looks up the header of one proof, and tells afterwards what was there.
 pub(crate) struct LookUp<'a> {
     headers: &'a ProvenHeaders,
-    found: Cell<bool>,
+    found: RefCell<Option<Found>>,
 }
 
+/// A header that was known.
+pub(crate) struct Found(Proven);
+
 impl LookUp<'_> {
-    /// Whether the header that was looked for was known.
-    pub(crate) fn found(&self) -> bool {
-        self.found.get()
+    /// The header that was looked for, if it was known.
+    pub(crate) fn into_found(self) -> Option<Found> {
+        self.found.into_inner()
     }
 }
 
 impl KnownHeaders for LookUp<'_> {
     fn find(&self, encoded: &[u8]) -> Option<Arc<KnownHeader>> {
-        let header = self.headers.cache.get(encoded);
-        self.found.set(header.is_some());
-        header
+        let proven = self.headers.cache.get(encoded)?;
+        let header = Arc::clone(&proven.header);
+        self.found.replace(Some(Found(proven)));
+        Some(header)
+    }
+}
+
+impl fmt::Debug for LookUp<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LookUp").field("headers", &self.headers).finish_non_exhaustive()
     }
 }
 
@@ -85,6 +132,8 @@ mod tests {
     use countersign_dpop::jose::{Algorithm, Algorithms, Jkt, SoftwareKey};
     use countersign_dpop::time::Timestamp;
     use countersign_dpop::{KnownHeaders, ProofMaker, ProofRequest};
+
+    use countersign_es256::Engine;
 
     use super::{ENTRY, ProvenHeaders};
 
@@ -101,13 +150,13 @@ mod tests {
     fn knows(headers: &ProvenHeaders, proof: &str) -> bool {
         let look_up = headers.look_up();
         let found = look_up.find(header(proof)).is_some();
-        assert_eq!(look_up.found(), found);
+        assert_eq!(look_up.into_found().is_some(), found);
         found
     }
 
     #[test]
     fn knows_the_exact_text_only() {
-        let headers = ProvenHeaders::new(1 << 20);
+        let headers = ProvenHeaders::new(1 << 20, Engine::Library);
         let (first, jkt) = proof();
         assert!(!knows(&headers, &first));
         headers.remember(&first, &jkt, &Algorithms::all());
@@ -120,7 +169,7 @@ mod tests {
 
     #[test]
     fn remembers_no_header_of_another_key_and_none_that_is_not_accepted() {
-        let headers = ProvenHeaders::new(1 << 20);
+        let headers = ProvenHeaders::new(1 << 20, Engine::Library);
         let ((first, jkt), (_, other)) = (proof(), proof());
         headers.remember(&first, &other, &Algorithms::all());
         headers.remember(&first, &jkt, &Algorithms::all().narrowed_to(&[Algorithm::Ed25519]).unwrap());
@@ -129,16 +178,42 @@ mod tests {
 
     #[test]
     fn stays_within_its_bytes() {
-        let headers = ProvenHeaders::new(100 * ENTRY);
+        let headers = ProvenHeaders::new(100 * ENTRY, Engine::Library);
         for _ in 0..300 {
             let (proof, jkt) = proof();
             headers.remember(&proof, &jkt, &Algorithms::all());
             assert!(headers.cache.weight() <= 100 * ENTRY);
         }
         assert!(headers.cache.len() > 30, "{}", headers.cache.len());
-        let none = ProvenHeaders::new(0);
+        let none = ProvenHeaders::new(0, Engine::Library);
         let (proof, jkt) = proof();
         none.remember(&proof, &jkt, &Algorithms::all());
         assert!(!knows(&none, &proof));
+    }
+
+    #[test]
+    fn keys_that_sign_often_get_a_large_table_within_the_same_bytes() {
+        let bytes = 1 << 20;
+        let headers = ProvenHeaders::new(bytes, Engine::Portable);
+        let (first, jkt) = proof();
+        headers.remember(&first, &jkt, &Algorithms::all());
+        let mut weights = vec![headers.cache.weight()];
+        for _ in 0..100 {
+            let look_up = headers.look_up();
+            assert_eq!(look_up.find(header(&first)).unwrap().jkt(), &jkt);
+            headers.used(&first, &look_up.into_found().unwrap());
+            weights.push(headers.cache.weight());
+        }
+        weights.dedup();
+        let [small, large] = weights[..] else { panic!("one growth: {weights:?}") };
+        assert!((4_096..6_000).contains(&small) && (32_768..35_000).contains(&large), "{weights:?}");
+        for _ in 0..400 {
+            let (proof, jkt) = proof();
+            headers.remember(&proof, &jkt, &Algorithms::all());
+            assert!(headers.cache.weight() <= bytes);
+        }
+        assert!(headers.cache.len() > 100, "{}", headers.cache.len());
+        headers.clear();
+        assert!(!knows(&headers, &first));
     }
 }

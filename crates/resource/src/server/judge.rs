@@ -17,6 +17,7 @@ use crate::access::Access;
 use crate::decision::{Check, Checks, Decision, DecisionOutcome, PresentedScheme};
 use crate::refusal::Refusal;
 use crate::server::config::{http_date, structured_date};
+use crate::server::headers::Found;
 use crate::server::{Inner, RequestFacts, Route, scratch};
 use crate::stage::{BearerAllowance, Stage};
 use crate::token::{AccessToken, shorten};
@@ -47,7 +48,7 @@ struct Trial<'a> {
 struct Seen {
     scheme: PresentedScheme,
     checks: Checks,
-    known_header: bool,
+    known_header: Option<Found>,
     offset: Option<i64>,
     jkt: Option<Jkt>,
     nonce_age: Option<NonceAge>,
@@ -103,8 +104,9 @@ impl Trial<'_> {
         self.permit(&token)?;
         let confirmed = bound.record(self.server.replay.as_ref(), Some(token.quota()), self.now).await?;
         self.seen.checks.pass(Check::Replay);
-        if !self.seen.known_header {
-            self.server.headers.remember(proof, confirmed.jkt(), self.verifier().algorithms());
+        match &self.seen.known_header {
+            Some(found) => self.server.headers.used(proof, found),
+            None => self.server.headers.remember(proof, confirmed.jkt(), self.verifier().algorithms()),
         }
         Ok(Access::by_proof(token, confirmed))
     }
@@ -115,7 +117,7 @@ impl Trial<'_> {
         let checked = scratch::with_jws_buffer(|buffer| {
             self.verifier().check_among(proof, &expected, &self.epoch, self.now, buffer, &known)
         });
-        self.seen.known_header = known.found();
+        self.seen.known_header = known.into_found();
         match &checked {
             Ok(proof) => {
                 self.seen.checks.pass(Check::Proof);

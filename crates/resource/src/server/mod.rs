@@ -4,6 +4,7 @@ mod config;
 mod headers;
 mod judge;
 mod scratch;
+mod table;
 
 use std::sync::Arc;
 
@@ -69,9 +70,14 @@ impl ResourceServer {
         let observing_verifier = verifier.clone().with_nonce_policy(NoncePolicy::Optional);
         let place = MetadataPlace::new(&config.resource, &config.origins[0], config.metadata_path.as_deref());
         let started = clock.now();
-        let headers = ProvenHeaders::new(config.key_cache);
+        let headers = ProvenHeaders::new(config.key_cache, config.engine);
         let inner = Inner { config, verifier, observing_verifier, replay, clock, place, started, headers };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Forgets all clients' keys and their tables. Only time is lost by it.
+    pub fn forget_keys(&self) {
+        self.inner.headers.clear();
     }
 
     /// Judges a request by the resource's own stage, asking for no scope.

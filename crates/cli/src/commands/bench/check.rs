@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use countersign_dpop::jose::{Algorithm, Algorithms, InvalidSignature, PublicJwk, VerifyAlgorithm, decode_base64url};
+use countersign_resource::Engine;
 use http::HeaderMap;
 use indicatif::ProgressBar;
 
@@ -54,10 +55,19 @@ pub(super) fn run(rounds: usize, bar: &ProgressBar) -> Result<Vec<Row>, CommandE
         name: subject.name,
         ns_median: measured.median,
         ratio_to_library_verify: measured.median / library,
-        engine: if subject.name == "check-without-signature" { "none" } else { "library" },
+        engine: engine(subject.name),
         keys: subject.keys,
     });
     Ok(rows.collect())
+}
+
+/// Who verifies the signatures of a row.
+fn engine(row: &str) -> &'static str {
+    match row {
+        "check-without-signature" => "none",
+        row if row.starts_with("check-warm") => Engine::best().name(),
+        _ => "library",
+    }
 }
 
 /// Clients whose tokens the server has seen.
@@ -73,16 +83,25 @@ impl Clients {
             (from..from + count).map(|number| fixture.client(number)).collect()
         };
         let many = clients(1, MANY_KEYS)?;
-        // One request by each caches its token; the server keeps nothing else of a client.
         let cold = clients(1 + MANY_KEYS, cold)?;
         let one = fixture.client(0)?;
-        for client in many.iter().chain(&cold).chain([&one]) {
-            if !fixture.judge(&Fixture::right_request(client)?) {
-                return Err(CommandError::internal("a request to warm up with was refused"));
-            }
-        }
+        // Cold are clients whose keys the server does not know, though it has seen their tokens.
+        warm(fixture, &cold)?;
+        fixture.server.forget_keys();
+        warm(fixture, &many)?;
+        warm(fixture, std::slice::from_ref(&one))?;
         Ok(Self { one, many, cold })
     }
+}
+
+/// One right request by each.
+fn warm(fixture: &Fixture, clients: &[BenchClient]) -> Result<(), CommandError> {
+    for client in clients {
+        if !fixture.judge(&Fixture::right_request(client)?) {
+            return Err(CommandError::internal("a request to warm up with was refused"));
+        }
+    }
+    Ok(())
 }
 
 /// `count` right requests, by the clients in turn.

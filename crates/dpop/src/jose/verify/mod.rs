@@ -30,6 +30,12 @@ pub trait VerifyAlgorithm: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`InvalidSignature`] in every other case, a key of another type or a point off its curve included.
     fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature>;
+
+    /// True if another implementation of the same algorithm may answer in its place, because both give the verdict of
+    /// the standard. Not for those that an owner wrote for a purpose.
+    fn is_replaceable(&self) -> bool {
+        false
+    }
 }
 
 /// The algorithms that a server accepts. The list *is* the list of implementations, so what is announced and what
@@ -66,6 +72,11 @@ impl Algorithms {
     /// True when `algorithm` is accepted.
     pub fn contains(&self, algorithm: Algorithm) -> bool {
         self.get(algorithm).is_some()
+    }
+
+    /// True when `algorithm` is accepted, by an implementation that [`VerifyAlgorithm::is_replaceable`].
+    pub fn is_replaceable(&self, algorithm: Algorithm) -> bool {
+        self.get(algorithm).is_some_and(|implementation| implementation.is_replaceable())
     }
 
     /// The accepted names with blanks between them, as `algs` of a challenge wants them (RFC 9449 §7.1).
@@ -105,6 +116,10 @@ struct AwsLc(Algorithm);
 impl VerifyAlgorithm for AwsLc {
     fn algorithm(&self) -> Algorithm {
         self.0
+    }
+
+    fn is_replaceable(&self) -> bool {
+        true
     }
 
     fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
