@@ -1,8 +1,9 @@
 //! The engines, and which of them this machine can run.
 
 use std::fmt;
+use std::sync::OnceLock;
 
-use crate::native;
+use crate::{native, self_test};
 
 /// Who verifies.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -20,9 +21,22 @@ impl Engine {
     /// All engines, the fastest last.
     pub const ALL: [Self; 3] = [Self::Library, Self::Portable, Self::Ifma];
 
-    /// The fastest that this machine can run.
+    /// The fastest that this machine can run and that [`Self::is_trusted`] here.
     pub fn best() -> Self {
-        Self::ALL.into_iter().rev().find(|engine| engine.is_available()).unwrap_or(Self::Library)
+        Self::ALL.into_iter().rev().find(|engine| engine.is_trusted()).unwrap_or(Self::Library)
+    }
+
+    /// True if the engine is available and judged signatures rightly that were made to try it, once in this process and
+    /// on this machine. It takes a few milliseconds when it is asked first. The library is always trusted.
+    pub fn is_trusted(self) -> bool {
+        static PORTABLE: OnceLock<bool> = OnceLock::new();
+        static IFMA: OnceLock<bool> = OnceLock::new();
+        let passed = match self {
+            Self::Library => return true,
+            Self::Portable => &PORTABLE,
+            Self::Ifma => &IFMA,
+        };
+        *passed.get_or_init(|| self.is_available() && self_test::passes(self))
     }
 
     /// The engine of that name.

@@ -76,6 +76,7 @@ mod portable;
 #[cfg(test)]
 mod reference;
 mod scalar;
+mod self_test;
 mod signature;
 mod table;
 mod verifier;

@@ -97,10 +97,10 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that works by `engine`, or by the best that this machine has if it does not have that.
+    /// A verifier that works by `engine`, or by the best that this machine has if that one is not trusted here.
     pub fn new(engine: Engine) -> Self {
         Self {
-            engine: if engine.is_available() { engine } else { Engine::best() },
+            engine: if engine.is_trusted() { engine } else { Engine::best() },
             sampling: Sampling::default(),
             secret: RandomState::new(),
             trust: &TRUST,
