@@ -1,6 +1,7 @@
 //! What is only away stops no start: readiness names it, requests get no OAuth error for it, and it heals.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -147,8 +148,10 @@ fn an_issuer_and_an_upstream_that_are_away_are_named_and_come_back() {
 #[test]
 fn an_upstream_that_is_away_is_a_502_for_who_may_pass() {
     let directory = TempDir::new().unwrap();
-    let upstream = format!("http://127.0.0.1:{}", free_port());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
     let system = System::start(&directory.path().join("data"), &["--upstream", &upstream]);
+    drop(listener);
     assert_eq!(http::get(&format!("{}/", system.gateway), &[]).status, 401);
     let ended = Ended::run(system.call().args(["-i", "GET", &format!("{}/", system.gateway)]));
     assert_eq!(ended.code, Some(1));
