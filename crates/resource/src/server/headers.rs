@@ -63,17 +63,22 @@ impl ProvenHeaders {
         if let Ok(header) = KnownHeader::read(encoded, accepted)
             && header.jkt() == jkt
         {
-            let table = self.tables.small(header.algorithm(), header.key(), accepted).map(Arc::new);
-            self.cache.insert(encoded.into(), Proven::new(header, table));
+            self.cache.insert(encoded.into(), Proven::new(header, None));
         }
     }
 
-    /// Gives the key of a header that was found and granted something again a large table, once it is worth it.
-    pub(crate) fn used(&self, proof: &str, found: &Found) {
-        if let Some(table) = found.0.table.as_ref().filter(|table| table.wants_to_grow()) {
+    /// Gives the key of a header that was found and granted something again a table: a small one at once, for a key that
+    /// came twice comes more often, and a large one when that is worth it.
+    pub(crate) fn used(&self, proof: &str, found: &Found, accepted: &Algorithms) {
+        let header = &found.0.header;
+        let table = match &found.0.table {
+            None => self.tables.small(header.algorithm(), header.key(), accepted),
+            Some(table) if table.wants_to_grow() => Some(self.tables.large(table)),
+            Some(_) => None,
+        };
+        if let Some(table) = table {
             let encoded = proof.split('.').next().unwrap_or_default().as_bytes();
-            let header = KnownHeader::clone(&found.0.header);
-            self.cache.insert(encoded.into(), Proven::new(header, Some(Arc::new(self.tables.large(table)))));
+            self.cache.insert(encoded.into(), Proven::new(KnownHeader::clone(header), Some(Arc::new(table))));
         }
     }
 }
@@ -201,11 +206,12 @@ mod tests {
         for _ in 0..100 {
             let look_up = headers.look_up();
             assert_eq!(look_up.find(header(&first)).unwrap().jkt(), &jkt);
-            headers.used(&first, &look_up.into_found().unwrap());
+            headers.used(&first, &look_up.into_found().unwrap(), &Algorithms::all());
             weights.push(headers.cache.weight());
         }
         weights.dedup();
-        let [small, large] = weights[..] else { panic!("one growth: {weights:?}") };
+        let [none, small, large] = weights[..] else { panic!("two growths: {weights:?}") };
+        assert!((ENTRY..1_024).contains(&none), "{weights:?}");
         assert!((4_096..6_000).contains(&small) && (32_768..35_000).contains(&large), "{weights:?}");
         for _ in 0..400 {
             let (proof, jkt) = proof();

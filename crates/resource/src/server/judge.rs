@@ -105,7 +105,7 @@ impl Trial<'_> {
         let confirmed = bound.record(self.server.replay.as_ref(), Some(token.quota()), self.now).await?;
         self.seen.checks.pass(Check::Replay);
         match &self.seen.known_header {
-            Some(found) => self.server.headers.used(proof, found),
+            Some(found) => self.server.headers.used(proof, found, self.verifier().algorithms()),
             None => self.server.headers.remember(proof, confirmed.jkt(), self.verifier().algorithms()),
         }
         Ok(Access::by_proof(token, confirmed))
