@@ -19,7 +19,7 @@ pub(super) struct LogFlags {
     /// Decision log to read, - for standard input; may be given more than once [default: that of --config]
     #[arg(long, value_name = "FILE")]
     decisions: Vec<PathBuf>,
-    /// Configuration whose [log] decisions is a file
+    /// Configuration whose decision log is a file
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     /// Only what is not older: 90m, 24h, 7d, or a date
