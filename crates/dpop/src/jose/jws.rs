@@ -52,8 +52,8 @@ pub enum JwsError {
     },
 }
 
-/// Room for the decoded parts of one JWS. Can be used again for the next one.
-#[derive(Debug, Default)]
+/// Room for the decoded parts of one JWS. Can be used again for the next one. `Debug` does not show what it held.
+#[derive(Default)]
 pub struct JwsBuffer {
     bytes: Vec<u8>,
 }
@@ -70,6 +70,12 @@ impl JwsBuffer {
             self.bytes.resize(total, 0);
         }
         &mut self.bytes
+    }
+}
+
+impl fmt::Debug for JwsBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwsBuffer").field("length", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 

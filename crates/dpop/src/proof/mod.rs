@@ -6,6 +6,7 @@ mod known;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use self::claims::{ClaimMembers, Claims};
@@ -25,8 +26,7 @@ pub const MAX_PROOF_LENGTH: usize = 12_288;
 pub const MAX_JTI_LENGTH: usize = 256;
 
 /// A parsed proof: well-formed, of the right `typ`, an accepted `alg` and a strong public key. Its signature and
-/// its claims have not been checked.
-#[derive(Debug)]
+/// its claims have not been checked. `Debug` shows algorithm and key only.
 pub struct Proof<'a> {
     signing_input: &'a [u8],
     signature: &'a [u8],
@@ -172,6 +172,12 @@ impl<'a> Proof<'a> {
     /// The nonce that is said to be the server's. Keep it out of logs.
     pub fn nonce(&self) -> Option<&str> {
         self.claims.nonce.as_deref()
+    }
+}
+
+impl fmt::Debug for Proof<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proof").field("algorithm", &self.algorithm()).field("jkt", self.jkt()).finish_non_exhaustive()
     }
 }
 

@@ -121,6 +121,17 @@ fn takes_what_the_maker_makes_with_every_algorithm() {
 }
 
 #[test]
+fn debug_shows_neither_the_proof_nor_its_claims() {
+    let payload = with(claims(), "nonce", json!("canary-nonce"));
+    let (text, mut buffer) = (signed(&header().to_string(), &payload), JwsBuffer::new());
+    let shown = parsed(&text, |proof| format!("{proof:?}")).unwrap();
+    assert_eq!(shown, format!("Proof {{ algorithm: Es256, jkt: Jkt({}), .. }}", KEY.public_jwk().jkt()));
+    Proof::parse(&text, &mut buffer, &ALL).unwrap();
+    let held = format!("{buffer:?}");
+    assert!(held.starts_with("JwsBuffer { length: ") && held.len() < 40, "{held}");
+}
+
+#[test]
 fn bounds_the_whole_before_decoding() {
     let base = signed(&header().to_string(), &with(claims(), "x", json!("")));
     // Three bytes make four characters; each claim character is one byte.
