@@ -1,37 +1,127 @@
-//! `bench check`: the rows that others read. No figure is judged here.
+//! `bench`: the rows that others read. No figure is judged here.
 
 use crate::process::Ended;
 
+fn rows(arguments: &[&str]) -> Vec<serde_json::Value> {
+    serde_json::from_str(&Ended::of(arguments).printed()).unwrap()
+}
+
+fn names(rows: &[serde_json::Value]) -> Vec<&str> {
+    rows.iter().map(|row| row["name"].as_str().unwrap()).collect()
+}
+
+fn is_positive(row: &serde_json::Value, figures: &[&str]) {
+    for figure in figures {
+        assert!(row[figure].as_f64().is_some_and(|figure| figure > 0.0), "{figure} of {row}");
+    }
+}
+
 #[test]
 fn bench_check_prints_its_rows_as_json() {
-    let printed = Ended::of(["bench", "check", "--rounds", "1", "--json"]).printed();
-    let rows: Vec<serde_json::Value> = serde_json::from_str(&printed).unwrap();
-    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let rows = rows(&[
+        "bench",
+        "check",
+        "--rounds",
+        "1",
+        "--warm",
+        "2",
+        "--keys",
+        "1,1500",
+        "--algs",
+        "ES256,Ed25519",
+        "--json",
+    ]);
+    let names = names(&rows);
     let expected = [
         "library-verify",
         "check-warm-1-key",
         "check-warm-1500-keys",
         "check-cold",
+        "check-new-client",
         "check-without-signature",
         "reject-junk",
+        "reject-forged",
+        "check-warm-1500-keys-2-threads",
+        "library-verify-ed25519",
+        "check-warm-1-key-ed25519",
+        "check-warm-1500-keys-ed25519",
+        "check-cold-ed25519",
+        "check-new-client-ed25519",
+        "library-sign",
+        "make-proof",
+        "library-sign-ed25519",
+        "make-proof-ed25519",
     ];
-    for name in expected {
-        assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "{name} in {names:?}");
-    }
+    assert_eq!(names, expected);
     for row in &rows {
-        assert!(row["ns_median"].as_f64().is_some_and(|ns| ns > 0.0), "{row}");
-        assert!(row["ratio_to_library_verify"].as_f64().is_some_and(|ratio| ratio > 0.0), "{row}");
+        is_positive(row, &["ns_median", "ratio_to_library_verify"]);
         assert!(row["engine"].is_string() && row["keys"].is_u64(), "{row}");
     }
-    let keys = |name: &str| rows[names.iter().position(|known| *known == name).unwrap()]["keys"].as_u64();
-    assert_eq!((keys("check-warm-1-key"), keys("check-warm-1500-keys")), (Some(1), Some(1_500)));
+    let row = |name: &str| &rows[names.iter().position(|known| *known == name).unwrap()];
+    assert_eq!(row("check-warm-1-key")["keys"], 1);
+    assert_eq!(row("check-warm-1500-keys")["keys"], 1_500);
+    assert_eq!(row("library-verify")["ratio_to_library_verify"], 1.0);
+    assert_eq!(row("library-verify-ed25519")["ratio_to_library_verify"], 1.0);
+    assert_eq!(row("check-without-signature")["engine"], "none");
+    is_positive(row("check-warm-1500-keys-2-threads"), &["two_threads_by_cpu", "two_threads_by_wall"]);
+    is_positive(row("make-proof-ed25519"), &["ratio_to_library_sign"]);
+}
+
+#[test]
+fn bench_check_refuses_what_it_cannot_measure() {
+    Ended::of(["bench", "check", "--algs", "HS256"]).is_refused("not one of ES256, Ed25519");
+    Ended::of(["bench", "check", "--keys", "0"]).is_refused("not a number from 1 to 100000");
+    Ended::of(["bench", "check", "--quick", "--rounds", "3"]).is_refused("cannot be used with");
+}
+
+#[test]
+fn bench_replay_prints_its_rows_as_json() {
+    let rows = rows(&["bench", "replay", "--entries", "20000", "--rounds", "2", "--json"]);
+    assert_eq!(names(&rows), ["fill", "insert", "refuse-replay", "memory", "std-hash-set"]);
+    for row in rows.iter().filter(|row| row["name"] != "memory") {
+        is_positive(row, &["ns_median", "ratio_to_std_hash_set", "per_second_one_core", "entries"]);
+    }
+    let memory = rows.iter().find(|row| row["name"] == "memory").unwrap();
+    is_positive(memory, &["bytes_per_entry_tables", "entries"]);
+}
+
+#[test]
+fn bench_replay_says_which_server_it_does_not_reach() {
+    let arguments = ["bench", "replay", "--entries", "10000", "--rounds", "1", "--redis"];
+    let nowhere = |url| arguments.into_iter().chain([url]);
+    Ended::of(nowhere("not a url")).is_refused("--redis: not like redis://host:6379/0");
+    Ended::of(nowhere("redis://127.0.0.1:1")).is_refused("--redis: ");
+}
+
+#[test]
+fn bench_writes_a_page_that_stands_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.html");
+    let path_text = path.to_str().unwrap();
+    Ended::of(["bench", "replay", "--entries", "10000", "--rounds", "1", "--report", path_text]).printed();
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("std-hash-set"), "{page}");
+    for reference in ["<script", "src=", "url(", "@import", "http:"] {
+        assert!(!page.contains(reference), "{reference} in {page}");
+    }
+    let nowhere = directory.path().join("none").join("report.html");
+    let arguments = ["bench", "replay", "--report", nowhere.to_str().unwrap()];
+    Ended::of(arguments).is_refused("the report cannot be written to ");
+}
+
+#[test]
+fn bench_help_says_what_each_row_is() {
+    let check = Ended::of(["bench", "check", "--help"]).printed();
+    let replay = Ended::of(["bench", "replay", "--help"]).printed();
+    for (help, row) in [(&check, "check-cold"), (&check, "reject-forged"), (&check, "make-proof"), (&replay, "memory")]
+    {
+        assert!(help.contains(&format!("\n  {row} ")), "{row} in {help}");
+    }
 }
 
 #[test]
 fn bench_authserver_prints_its_rows_as_json() {
-    let printed = Ended::of(["bench", "authserver", "--rounds", "1", "--grants", "1200", "--json"]).printed();
-    let rows: Vec<serde_json::Value> = serde_json::from_str(&printed).unwrap();
-    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let rows = rows(&["bench", "authserver", "--rounds", "1", "--grants", "1200", "--json"]);
     let expected = [
         "cryptography-of-a-token",
         "durable-write-sqlite",
@@ -39,10 +129,8 @@ fn bench_authserver_prints_its_rows_as_json() {
         "refresh-sqlite-1000-grants",
         "refresh-sqlite-1200-grants",
     ];
-    assert_eq!(names, expected);
+    assert_eq!(names(&rows), expected);
     for row in &rows {
-        for figure in ["us_cpu_median", "ratio_to_cryptography", "per_second_one_core", "us_wall_median"] {
-            assert!(row[figure].as_f64().is_some_and(|figure| figure > 0.0), "{figure} of {row}");
-        }
+        is_positive(row, &["us_cpu_median", "ratio_to_cryptography", "per_second_one_core", "us_wall_median"]);
     }
 }

@@ -1,9 +1,7 @@
 //! `bench authserver`: what a token costs, beside its cryptography and beside the durable write.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use clap::Args;
@@ -21,20 +19,17 @@ use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use indicatif::ProgressBar;
 use secrecy::SecretString;
-use serde::Serialize;
 use tower::ServiceExt;
 
 use super::fixture::at_once;
-use super::measure::{median, process_cpu_nanoseconds};
+use super::measure::{Samples, all_right, alone};
+use super::output::progress;
+use super::row::{Column, Group, PER_SECOND, Row, Section, US_CPU_MEDIAN, US_WALL_MEDIAN};
 use crate::error::CommandError;
-use crate::render::{self, BOLD, DIM, styled};
 
 /// Flags of `bench authserver`.
 #[derive(Debug, Args)]
 pub(crate) struct AuthServerBench {
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
     /// Rounds to measure; more rounds, steadier medians
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -43,15 +38,7 @@ pub(crate) struct AuthServerBench {
     grants: u32,
 }
 
-/// One row of the answer.
-#[derive(Debug, Serialize)]
-struct Row {
-    name: String,
-    us_cpu_median: f64,
-    ratio_to_cryptography: f64,
-    per_second_one_core: f64,
-    us_wall_median: f64,
-}
+static RATIO_TO_CRYPTOGRAPHY: Column = Column::new("ratio_to_cryptography", "ratio", 3);
 
 /// Operations a round; as many are in flight at a time as `TOGETHER`.
 const CALLS: usize = 100;
@@ -72,36 +59,40 @@ impl Clock for StandingClock {
 }
 
 impl AuthServerBench {
-    /// Measures and prints. A runtime of one thread, as measuring wants it, begins outside the one there is.
-    pub(crate) fn run(&self) -> Result<ExitCode, CommandError> {
-        let ended = std::thread::scope(|scope| scope.spawn(|| self.run_alone()).join());
-        ended.map_err(|_| CommandError::internal("measuring ended early"))?
+    /// As without flags.
+    pub(super) fn with_defaults(quick: bool) -> Self {
+        if quick { Self { rounds: 3, grants: 10_000 } } else { Self { rounds: 9, grants: 1_000_000 } }
     }
 
-    fn run_alone(&self) -> Result<ExitCode, CommandError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let rows = runtime.map_err(CommandError::internal)?.block_on(self.measure())?;
-        if self.json {
-            render::json(&rows)?;
-        } else {
-            table(&rows);
-        }
-        Ok(ExitCode::SUCCESS)
+    /// Measures every row.
+    pub(super) fn measure(&self) -> Result<Section, CommandError> {
+        let rows = alone(async || self.rows().await)?;
+        let title = "To the cryptography of one token".to_owned();
+        Ok(Section {
+            name: "authserver",
+            title: "Tokens of the authorization server",
+            notes: vec![format!(
+                "{TOGETHER} requests at a time; ratio to the cryptography of one token, in this process"
+            )],
+            groups: vec![Group { title, plotted: &RATIO_TO_CRYPTOGRAPHY, rows }],
+        })
     }
 
-    async fn measure(&self) -> Result<Vec<Row>, CommandError> {
+    async fn rows(&self) -> Result<Vec<Row>, CommandError> {
         let keys = Keys::new()?;
         let database = std::env::var_os("COUNTERSIGN_DATABASE").map(|url| url.to_string_lossy().into_owned());
         let steps = 2 * u64::from(self.grants) + 2 * FEW_GRANTS as u64;
-        let bar = super::progress(if database.is_some() { steps } else { steps / 2 });
+        let bar = progress(if database.is_some() { steps } else { steps / 2 });
         let mut rows = vec![self.cryptography(&keys)?];
         for database in [None].into_iter().chain(database.map(Some)) {
             self.measure_on(database.map(SecretString::from), &keys, &bar, &mut rows).await?;
         }
         bar.finish_and_clear();
-        let cryptography = rows[0].us_cpu_median;
+        let cpu = |row: &Row| row.figure(&US_CPU_MEDIAN).unwrap_or_default();
+        let cryptography = cpu(&rows[0]);
         for row in &mut rows {
-            row.ratio_to_cryptography = row.us_cpu_median / cryptography;
+            let ratio = cpu(row) / cryptography;
+            row.set(&RATIO_TO_CRYPTOGRAPHY, ratio);
         }
         Ok(rows)
     }
@@ -113,7 +104,7 @@ impl AuthServerBench {
         let mut buffer = JwsBuffer::new();
         let jws = CompactJws::split(text.as_bytes(), &mut buffer, 8_192).map_err(CommandError::internal)?;
         let (input, signature, key) = (jws.signing_input(), jws.signature(), keys.client.public_jwk());
-        let mut samples = Samples::default();
+        let mut samples = Samples::of_this_process();
         for _ in 0..=self.rounds {
             samples.begin();
             for _ in 0..CALLS {
@@ -124,7 +115,7 @@ impl AuthServerBench {
             }
             samples.end(CALLS);
         }
-        Ok(samples.row("cryptography-of-a-token".to_owned()))
+        Ok(row("cryptography-of-a-token".to_owned(), &samples))
     }
 
     async fn measure_on(
@@ -173,7 +164,7 @@ impl AuthServerBench {
             }
         };
         let storage = storage.map_err(CommandError::configuration)?;
-        let mut samples = Samples::default();
+        let mut samples = Samples::of_this_process();
         for _ in 0..=self.rounds {
             let once: Vec<SingleUse> = (0..CALLS).map(|_| single_use()).collect::<Result<_, _>>()?;
             samples.begin();
@@ -184,19 +175,19 @@ impl AuthServerBench {
             });
             let first = first.count().await;
             samples.end(CALLS);
-            all_right(first)?;
+            all_right(first, CALLS)?;
         }
-        Ok(samples.row(format!("durable-write-{name}")))
+        Ok(row(format!("durable-write-{name}"), &samples))
     }
 
     /// Client credentials with an assertion and a proof.
     async fn tokens(&self, name: &str, server: &AuthServer, keys: &Keys) -> Result<Row, CommandError> {
-        let mut samples = Samples::default();
+        let mut samples = Samples::of_this_process();
         for _ in 0..=self.rounds {
             let requests: Vec<_> = (0..CALLS).map(|_| keys.client_credentials()).collect::<Result<_, _>>()?;
-            samples.measure(server, requests).await?;
+            grant(&mut samples, server, requests).await?;
         }
-        Ok(samples.row(format!("token-{name}")))
+        Ok(row(format!("token-{name}"), &samples))
     }
 
     /// A public client's refresh tokens, which rotate; each is used once.
@@ -207,66 +198,44 @@ impl AuthServerBench {
         keys: &Keys,
         tokens: &[String],
     ) -> Result<Row, CommandError> {
-        let mut samples = Samples::default();
+        let mut samples = Samples::of_this_process();
         for tokens in tokens.chunks_exact(CALLS) {
             let requests: Vec<_> = tokens.iter().map(|token| keys.refresh(token)).collect::<Result<_, _>>()?;
-            samples.measure(server, requests).await?;
+            grant(&mut samples, server, requests).await?;
         }
-        Ok(samples.row(name.to_owned()))
+        Ok(row(name.to_owned(), &samples))
     }
 }
 
-/// What rounds took; the first one warms up and does not count.
-#[derive(Default)]
-struct Samples {
-    began: Option<(u64, Instant)>,
-    warm: bool,
-    cpu: Vec<f64>,
-    wall: Vec<f64>,
+/// Sends the requests, up to `TOGETHER` at a time; each has to be granted.
+async fn grant(
+    samples: &mut Samples,
+    server: &AuthServer,
+    requests: Vec<Request<Full<Bytes>>>,
+) -> Result<(), CommandError> {
+    let router = server.router();
+    let count = requests.len();
+    samples.begin();
+    let answers = futures_util::stream::iter(requests).map(|request| router.clone().oneshot(request));
+    let granted = answers.buffer_unordered(TOGETHER).filter_map(|answer| async move {
+        let answer = answer.ok()?;
+        let is_granted = answer.status() == StatusCode::OK;
+        // The body is made before it is asked for; taking it costs nothing.
+        answer.into_body().collect().await.ok().filter(|_| is_granted)
+    });
+    let granted = granted.count().await;
+    samples.end(count);
+    all_right(granted, count)
 }
 
-impl Samples {
-    async fn measure(&mut self, server: &AuthServer, requests: Vec<Request<Full<Bytes>>>) -> Result<(), CommandError> {
-        let router = server.router();
-        let count = requests.len();
-        self.begin();
-        let answers = futures_util::stream::iter(requests).map(|request| router.clone().oneshot(request));
-        let granted = answers.buffer_unordered(TOGETHER).filter_map(|answer| async move {
-            let answer = answer.ok()?;
-            let is_granted = answer.status() == StatusCode::OK;
-            // The body is made before it is asked for; taking it costs nothing.
-            answer.into_body().collect().await.ok().filter(|_| is_granted)
-        });
-        let granted = granted.count().await;
-        self.end(count);
-        all_right(granted)
-    }
-
-    fn begin(&mut self) {
-        self.began = Some((process_cpu_nanoseconds(), Instant::now()));
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "rounds last milliseconds; 52 bits of nanoseconds are weeks")]
-    fn end(&mut self, calls: usize) {
-        let Some((cpu, wall)) = self.began.take() else { return };
-        let (cpu, wall) = (process_cpu_nanoseconds().saturating_sub(cpu), wall.elapsed().as_nanos());
-        if self.warm {
-            self.cpu.push(cpu as f64 / calls as f64 / 1_000.0);
-            self.wall.push(wall as f64 / calls as f64 / 1_000.0);
-        }
-        self.warm = true;
-    }
-
-    fn row(self, name: String) -> Row {
-        let (cpu, wall) = (median(self.cpu), median(self.wall));
-        let per_second_one_core = if cpu > 0.0 { 1_000_000.0 / cpu } else { 0.0 };
-        Row { name, us_cpu_median: cpu, ratio_to_cryptography: 0.0, per_second_one_core, us_wall_median: wall }
-    }
-}
-
-fn all_right(right: usize) -> Result<(), CommandError> {
-    let wrong = || CommandError::internal("a measured operation gave a wrong verdict; the figures mean nothing");
-    if right == CALLS { Ok(()) } else { Err(wrong()) }
+fn row(name: String, samples: &Samples) -> Row {
+    let cpu = samples.cpu().median;
+    let per_second_one_core = if cpu > 0.0 { 1_000_000_000.0 / cpu } else { 0.0 };
+    Row::new(name, "")
+        .with(&US_CPU_MEDIAN, cpu / 1_000.0)
+        .with(&RATIO_TO_CRYPTOGRAPHY, 0.0)
+        .with(&PER_SECOND, per_second_one_core)
+        .with(&US_WALL_MEDIAN, samples.wall().median / 1_000.0)
 }
 
 fn single_use() -> Result<SingleUse, CommandError> {
@@ -358,16 +327,4 @@ impl Keys {
             .body(Full::new(Bytes::from(form)))
             .map_err(CommandError::internal)
     }
-}
-
-fn table(rows: &[Row]) {
-    let heading = format!("{:36} {:>10} {:>8} {:>14} {:>10}", "", "µs (CPU)", "ratio", "a second, core", "µs (wall)");
-    render::line(styled(BOLD, heading));
-    for Row { name, us_cpu_median, ratio_to_cryptography, per_second_one_core, us_wall_median } in rows {
-        render::line(format_args!(
-            "{name:36} {us_cpu_median:>10.1} {ratio_to_cryptography:>8.3} {per_second_one_core:>14.0} {us_wall_median:>10.1}"
-        ));
-    }
-    let note = format!("{TOGETHER} requests at a time; ratio to the cryptography of one token, in this process");
-    render::line(styled(DIM, note));
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use countersign_dpop::jose::{Algorithm, Algorithms, JwkSet, ProofSigner, SoftwareKey, VerificationKey, sign_compact};
-use countersign_dpop::time::{Clock, Timestamp};
+use countersign_dpop::jose::{
+    Algorithm, Algorithms, JwkSet, ProofSigner, PublicJwk, SoftwareKey, VerificationKey, sign_compact,
+};
+use countersign_dpop::time::{Clock, Timestamp, Window};
 use countersign_dpop::{NonceKey, ProofMaker, ProofRequest, PublicOrigin};
 use countersign_replay::{MemoryReplayConfig, MemoryReplayStore};
 use countersign_resource::fetch::{Fetch, Offline};
@@ -13,111 +15,190 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::error::CommandError;
 
-const ISSUER: &str = "https://issuer.example";
-const RESOURCE: &str = "https://api.example";
+pub(super) const ISSUER: &str = "https://issuer.example";
+pub(super) const RESOURCE: &str = "https://api.example";
 const PATH: &str = "/orders/17?view=full";
+/// When it is, for benches that make their own proofs.
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+/// Seconds that tokens live.
+const TOKEN_LIFE: i64 = 3_600;
+/// More proofs than any run presents; memory is asked for only when they come.
+const PROOFS: u32 = 100_000_000;
 
 #[derive(Debug)]
-struct StandingClock;
+struct StandingClock(Timestamp);
 
 impl Clock for StandingClock {
     fn now(&self) -> Timestamp {
-        NOW
+        self.0
     }
 }
 
 /// A resource server with its issuer's key, so that tokens can be made for it.
 pub(super) struct Fixture {
-    issuer: SoftwareKey,
+    issuer: Issuer,
     pub(super) server: ResourceServer,
 }
 
+/// The issuer of all tokens, and what time it is for it.
+pub(super) struct Issuer {
+    key: SoftwareKey,
+    now: Timestamp,
+}
+
 /// A client: its key and a token bound to it.
+#[derive(Clone)]
 pub(super) struct BenchClient {
     maker: ProofMaker,
     token: String,
+    now: Timestamp,
 }
 
 impl Fixture {
-    /// A server that accepts `algorithms`, remembers up to `proofs` proofs, and began long enough ago not to ask
-    /// for nonces.
-    pub(super) fn new(algorithms: Algorithms, proofs: usize) -> Result<Self, CommandError> {
-        let issuer = SoftwareKey::generate(Algorithm::Es256).map_err(CommandError::internal)?;
-        let keys = JwkSet::from_keys(vec![VerificationKey { kid: None, alg: None, key: issuer.public_jwk().clone() }]);
-        let issuer_config = IssuerConfig::with_key_set(ISSUER, keys).map_err(CommandError::internal)?;
-        let fetch: Arc<dyn Fetch> = Arc::new(Offline);
-        let issuers = Issuers::new(vec![issuer_config], &fetch).map_err(CommandError::internal)?;
-        let origin = PublicOrigin::parse(RESOURCE).map_err(CommandError::internal)?;
-        let config = ResourceConfig::new(RESOURCE, origin, issuers).map_err(CommandError::internal)?;
-        let memory = MemoryReplayConfig {
-            capacity: u32::try_from(proofs).unwrap_or(u32::MAX).max(1_000),
-            quota_percent: 100,
-            ..MemoryReplayConfig::default()
-        };
-        let replay = MemoryReplayStore::new(memory, NOW.plus(-3_600)).map_err(CommandError::internal)?;
-        let nonce_key = NonceKey::generate().map_err(CommandError::internal)?;
-        let config = config.with_algorithms(algorithms);
-        let server = ResourceServer::new(config, Arc::new(replay), Arc::new(StandingClock), nonce_key);
+    /// A server that accepts `algorithms` and began long enough ago not to ask for nonces. `key_cache` is in bytes.
+    pub(super) fn new(algorithms: Algorithms, key_cache: u64) -> Result<Self, CommandError> {
+        let issuer = Issuer::new(NOW)?;
+        let server = server(issuer.public_jwk(), NOW, Window::RFC, |config| {
+            config.with_algorithms(algorithms).with_key_cache(key_cache)
+        })?;
         Ok(Self { issuer, server })
     }
 
-    /// A client with a new key and a token.
-    pub(super) fn client(&self, number: usize) -> Result<BenchClient, CommandError> {
-        let key = SoftwareKey::generate(Algorithm::Es256).map_err(CommandError::internal)?;
-        let maker = ProofMaker::new(Arc::new(key));
-        let claims = serde_json::json!({
-            "iss": ISSUER, "aud": RESOURCE, "sub": format!("user-{number}"), "client_id": format!("client-{number}"),
-            "scope": "orders:read orders:write", "jti": format!("token-{number}"),
-            "iat": NOW.seconds(), "exp": NOW.plus(300).seconds(), "cnf": { "jkt": maker.jkt().to_string() },
-        });
-        let claims = claims.to_string();
-        let token = sign_compact(&self.issuer, r#"{"typ":"at+jwt","alg":"ES256"}"#, &claims);
-        let token = at_once(token)?.map_err(CommandError::internal)?;
-        Ok(BenchClient { maker, token })
+    /// A client with a new key for `algorithm` and a token.
+    pub(super) fn client(&self, algorithm: Algorithm) -> Result<BenchClient, CommandError> {
+        self.client_with(&new_key(algorithm)?)
     }
 
-    /// The fields of a request by `client` with a fresh proof for `path`.
-    pub(super) fn request(client: &BenchClient, path: &str) -> Result<HeaderMap, CommandError> {
-        let url = format!("{RESOURCE}{path}");
-        let proof = client.proof(&url)?;
-        let mut fields = HeaderMap::new();
-        fields.insert(header::HOST, HeaderValue::from_static("api.example"));
-        fields.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        fields.insert(header::AUTHORIZATION, value(&format!("DPoP {}", client.token))?);
-        fields.insert(countersign_dpop::headers::DPOP, value(&proof)?);
-        Ok(fields)
-    }
-
-    /// A right request by `client`.
-    pub(super) fn right_request(client: &BenchClient) -> Result<HeaderMap, CommandError> {
-        Self::request(client, PATH)
+    /// A client with `key` and a token that nobody has seen.
+    pub(super) fn client_with(&self, key: &ProofMaker) -> Result<BenchClient, CommandError> {
+        self.issuer.client_with(key)
     }
 
     /// Judges a request; true when it was granted.
     pub(super) fn judge(&self, fields: &HeaderMap) -> bool {
-        let facts = RequestFacts { method: "GET", path_and_query: PATH, headers: fields, authority: None };
-        let verdict = self.server.judge(&facts).now_or_never();
-        verdict.is_some_and(|verdict| matches!(verdict.outcome, Outcome::Granted(_)))
+        is_granted(&self.server, fields)
     }
+
+    /// One right request by `client`.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub(super) fn warm(&self, client: &BenchClient) -> Result<(), CommandError> {
+        let refused = || CommandError::internal("a request to warm up with was refused");
+        self.judge(&client.right_request()?).then_some(()).ok_or_else(refused)
+    }
+}
+
+impl Issuer {
+    /// An issuer with a new key.
+    pub(super) fn new(now: Timestamp) -> Result<Self, CommandError> {
+        Ok(Self { key: SoftwareKey::generate(Algorithm::Es256).map_err(CommandError::internal)?, now })
+    }
+
+    /// The key that its tokens are signed with.
+    pub(super) fn public_jwk(&self) -> &PublicJwk {
+        self.key.public_jwk()
+    }
+
+    /// A client with `key` and a new token.
+    pub(super) fn client_with(&self, key: &ProofMaker) -> Result<BenchClient, CommandError> {
+        let (maker, number, now) = (key.clone(), random()?, self.now);
+        let claims = serde_json::json!({
+            "iss": ISSUER, "aud": RESOURCE, "sub": format!("user-{number:016x}"), "client_id": "orders-app",
+            "scope": "orders:read orders:write", "jti": format!("token-{number:016x}"),
+            "iat": now.seconds(), "exp": now.plus(TOKEN_LIFE).seconds(), "cnf": { "jkt": maker.jkt().to_string() },
+        });
+        let claims = claims.to_string();
+        let token = sign_compact(&self.key, r#"{"typ":"at+jwt","alg":"ES256"}"#, &claims);
+        let token = at_once(token)?.map_err(CommandError::internal)?;
+        Ok(BenchClient { maker, token, now })
+    }
+}
+
+/// A server that trusts tokens by `issuer`, asks for no nonces, and whose clock stands at `now`.
+pub(super) fn server(
+    issuer: &PublicJwk,
+    now: Timestamp,
+    window: Window,
+    configured: impl FnOnce(ResourceConfig) -> ResourceConfig,
+) -> Result<ResourceServer, CommandError> {
+    let keys = JwkSet::from_keys(vec![VerificationKey { kid: None, alg: None, key: issuer.clone() }]);
+    let issuer_config = IssuerConfig::with_key_set(ISSUER, keys).map_err(CommandError::internal)?;
+    let fetch: Arc<dyn Fetch> = Arc::new(Offline);
+    let issuers = Issuers::new(vec![issuer_config], &fetch).map_err(CommandError::internal)?;
+    let origin = PublicOrigin::parse(RESOURCE).map_err(CommandError::internal)?;
+    let config = ResourceConfig::new(RESOURCE, origin, issuers).map_err(CommandError::internal)?.with_window(window);
+    let memory = MemoryReplayConfig { capacity: PROOFS, quota_percent: 100, window };
+    // It began long ago, so that it remembers all that may come.
+    let replay = MemoryReplayStore::new(memory, now.plus(-3_600)).map_err(CommandError::internal)?;
+    let nonce_key = NonceKey::generate().map_err(CommandError::internal)?;
+    Ok(ResourceServer::new(configured(config), Arc::new(replay), Arc::new(StandingClock(now)), nonce_key))
+}
+
+/// True when `server` grants the request.
+pub(super) fn is_granted(server: &ResourceServer, fields: &HeaderMap) -> bool {
+    let facts = RequestFacts { method: "GET", path_and_query: PATH, headers: fields, authority: None };
+    let verdict = server.judge(&facts).now_or_never();
+    verdict.is_some_and(|verdict| matches!(verdict.outcome, Outcome::Granted(_)))
 }
 
 impl BenchClient {
     /// A fresh proof for `url`.
     pub(super) fn proof(&self, url: &str) -> Result<String, CommandError> {
         let request = ProofRequest { method: "GET", url, token: Some(&self.token), nonce: None };
-        at_once(self.maker.make(&request, NOW))?.map_err(CommandError::internal)
+        at_once(self.maker.make(&request, self.now))?.map_err(CommandError::internal)
+    }
+
+    /// A client with another key and the same token, which is not bound to it.
+    pub(super) fn with_key(&self, maker: ProofMaker) -> Self {
+        Self { maker, token: self.token.clone(), now: self.now }
     }
 
     /// The client's key.
     pub(super) fn signer(&self) -> &dyn ProofSigner {
         self.maker.signer()
     }
+
+    /// The fields of a right request with a fresh proof.
+    pub(super) fn right_request(&self) -> Result<HeaderMap, CommandError> {
+        self.request_with(&self.proof(&url())?)
+    }
+
+    /// The fields of a request with `proof`.
+    pub(super) fn request_with(&self, proof: &str) -> Result<HeaderMap, CommandError> {
+        request(&self.token, proof)
+    }
+
+    /// The access token.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+}
+
+/// The fields of a request with `token` and `proof`.
+pub(super) fn request(token: &str, proof: &str) -> Result<HeaderMap, CommandError> {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::HOST, HeaderValue::from_static("api.example"));
+    fields.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    fields.insert(header::AUTHORIZATION, value(&format!("DPoP {token}"))?);
+    fields.insert(countersign_dpop::headers::DPOP, value(proof)?);
+    Ok(fields)
+}
+
+/// A new key for `algorithm`.
+pub(super) fn new_key(algorithm: Algorithm) -> Result<ProofMaker, CommandError> {
+    let key = SoftwareKey::generate(algorithm).map_err(CommandError::internal)?;
+    Ok(ProofMaker::new(Arc::new(key)))
 }
 
 /// The URL that right requests are for.
 pub(super) fn url() -> String {
     format!("{RESOURCE}{PATH}")
+}
+
+/// A URL of the same server that requests are not for.
+pub(super) fn elsewhere() -> String {
+    format!("{RESOURCE}/elsewhere")
 }
 
 /// Software keys and memory answer at once; waiting would be measured as work.
@@ -127,4 +208,10 @@ pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Result<T, CommandEr
 
 fn value(text: &str) -> Result<HeaderValue, CommandError> {
     HeaderValue::from_str(text).map_err(CommandError::internal)
+}
+
+fn random() -> Result<u64, CommandError> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::internal("no random bytes"))?;
+    Ok(u64::from_be_bytes(bytes))
 }

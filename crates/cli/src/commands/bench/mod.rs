@@ -1,18 +1,25 @@
 //! `countersign bench`: measures itself against a bare verification of the cryptographic library, in one run.
+//!
+//! A bench is a file of its own: its flags, and a function that measures and answers with a [`row::Section`]. What they
+//! share is here: rows and columns in `row`, clocks, rounds and medians in `measure`, table, JSON and progress in
+//! `output`.
 
 mod authserver;
 mod check;
 mod fixture;
 mod measure;
+mod output;
+mod proofs;
+mod replay;
+mod report;
+mod row;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 
+use self::row::Section;
 use crate::error::CommandError;
-use crate::render::{self, BOLD, DIM, styled};
 
 /// Measures, and compares with one bare signature verification of the cryptographic library
 #[derive(Debug, Args)]
@@ -23,20 +30,37 @@ rounds. Compare ratios; absolute figures depend on the machine and its neighbour
 pub(crate) struct BenchCommand {
     #[command(subcommand)]
     what: What,
+    #[command(flatten)]
+    output: output::Output,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The whole check of a request at a resource server, with the access token cached
-    #[command(after_help = "Example:\n  countersign bench check --json")]
-    Check {
-        /// Print a JSON array
+    /// Every bench, one after the other, with its defaults
+    #[command(after_help = "Example:\n  countersign bench all --report report.html\n\nWith --json one object: the \
+machine, and under the name of each bench an array of its rows.")]
+    All {
+        /// A first look in a minute instead of ten
         #[arg(long)]
-        json: bool,
-        /// Rounds to measure; more rounds, steadier medians
-        #[arg(long, default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-        rounds: u32,
+        quick: bool,
     },
+    /// The whole check of a request at a resource server, with the access token cached
+    #[command(
+        after_help = "Example:\n  countersign bench check --json\n\nWhat the rows are: countersign bench check --help",
+        after_long_help = format!("Example:\n  countersign bench check --json\n\n{}", check::ROWS)
+    )]
+    Check(check::CheckBench),
+    /// Remembering proofs: time and memory at ten million live entries, and Redis where there is one
+    #[command(
+        after_help = "Example:\n  countersign bench replay --entries 1000000\n\nWhat the rows are: countersign bench replay --help",
+        after_long_help = format!("Example:\n  countersign bench replay --entries 1000000\n\n{}", replay::ROWS)
+    )]
+    Replay(replay::ReplayBench),
+    /// Writes requests with tokens and proofs as JSON lines, to measure other libraries with; or judges such a file
+    #[command(after_help = "Example:\n  countersign bench proofs > proofs.jsonl\n  countersign bench proofs --check \
+proofs.jsonl --json\n\nThe first line names the issuer, its key and the audience. The clock is the real one: proofs \
+are good for the five minutes that many libraries allow.")]
+    Proofs(proofs::ProofsBench),
     /// Tokens of the authorization server, on SQLite and, where `COUNTERSIGN_DATABASE` names an empty database, Postgres
     #[command(
         name = "authserver",
@@ -47,52 +71,34 @@ verification, one proof verification and one signature by the cryptographic libr
     AuthServer(authserver::AuthServerBench),
 }
 
-/// One row of the answer.
-#[derive(Debug, Serialize)]
-struct Row {
-    name: &'static str,
-    ns_median: f64,
-    ratio_to_library_verify: f64,
-    engine: &'static str,
-    keys: usize,
-}
-
 impl BenchCommand {
     /// Measures and prints.
     pub(crate) fn run(&self) -> Result<ExitCode, CommandError> {
-        let (json, rounds) = match &self.what {
-            What::AuthServer(bench) => return bench.run(),
-            What::Check { json, rounds } => (*json, *rounds),
+        let machine = self.output.begin()?;
+        let section = match &self.what {
+            What::All { quick } => {
+                self.output.show_all(&machine, &all(*quick)?)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            What::Proofs(bench) => match bench.to_check() {
+                Some(path) => proofs::check(path)?,
+                None => return bench.write(),
+            },
+            What::AuthServer(bench) => bench.measure()?,
+            What::Check(bench) => bench.measure()?,
+            What::Replay(bench) => bench.measure()?,
         };
-        let bar = progress(u64::from(rounds) + 1);
-        let rows = check::run(rounds as usize, &bar)?;
-        bar.finish_and_clear();
-        if json {
-            render::json(&rows)?;
-        } else {
-            table(&rows);
-        }
+        self.output.show(&machine, &section)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// A progress bar on stderr; nothing where no terminal is.
-fn progress(rounds: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg:24} {bar:30} {pos}/{len} rounds, {eta} left");
-    let bar = ProgressBar::new(rounds);
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.set_message("making keys and proofs");
-    bar
-}
-
-fn table(rows: &[Row]) {
-    let heading = format!("{:24} {:>12} {:>10}  {:8} {:>6}", "", "ns (median)", "ratio", "engine", "keys");
-    render::line(styled(BOLD, heading));
-    for row in rows {
-        let (name, ns, ratio) = (row.name, row.ns_median, row.ratio_to_library_verify);
-        render::line(format_args!("{name:24} {ns:>12.0} {ratio:>10.3}  {:8} {:>6}", row.engine, row.keys));
-    }
-    render::line(styled(DIM, "ratio: to library-verify, one bare ES256 verification by aws-lc-rs in this process"));
+/// Every bench with its defaults. The replay store comes first: memory that others have left behind would hide what it
+/// takes.
+fn all(quick: bool) -> Result<Vec<Section>, CommandError> {
+    Ok(vec![
+        replay::ReplayBench::with_defaults(quick).measure()?,
+        check::CheckBench::with_defaults(quick).measure()?,
+        authserver::AuthServerBench::with_defaults(quick).measure()?,
+    ])
 }
