@@ -7,6 +7,7 @@
 //! block, with the highest tooth positive, so that it has half of them; the others are their negatives. No digit is 0,
 //! so every scalar takes the same additions, and none begins at infinity.
 
+use crate::native;
 use crate::scalar::{N, Scalar};
 use crate::wide::Limbs;
 
@@ -32,6 +33,20 @@ impl<const TEETH: usize, const BLOCKS: usize, const SPACING: usize> Comb<TEETH, 
         assert!(Self::LENGTH >= 256 && TEETH * SPACING <= 128 && TEETH >= 3 && TEETH <= 16);
         power_less_one(Self::LENGTH)
     };
+
+    /// The digits of `scalar`; `None` if `table` is not of this geometry. A table may be anywhere in memory: the points
+    /// are asked for while other work is done.
+    #[inline(always)]
+    pub(crate) fn digits_within<Point>(table: &[Point], scalar: Scalar) -> Option<[[Digit; BLOCKS]; SPACING]> {
+        if table.len() != Self::POINTS {
+            return None;
+        }
+        let digits = Self::digits(scalar);
+        for digit in digits.as_flattened() {
+            native::prefetch(&table[usize::from(digit.place)]);
+        }
+        Some(digits)
+    }
 
     /// The digits of `scalar`: by round, and in a round by block. Places are within the whole table.
     #[inline(always)]

@@ -39,6 +39,19 @@ impl Engine {
         *passed.get_or_init(|| self.is_available() && self_test::passes(self))
     }
 
+    /// The engine of that name, if it can be relied on here: for a choice that somebody made on purpose, which must not
+    /// be replaced by another one in silence.
+    ///
+    /// # Errors
+    /// [`UnusableEngine`] says what stands against it.
+    pub fn usable(name: &str) -> Result<Self, UnusableEngine> {
+        let engine = Self::named(name).ok_or_else(|| UnusableEngine::Unknown { name: name.to_owned() })?;
+        if !engine.is_available() {
+            return Err(UnusableEngine::Absent { engine });
+        }
+        if engine.is_trusted() { Ok(engine) } else { Err(UnusableEngine::Untrusted { engine }) }
+    }
+
     /// The engine of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|engine| engine.name() == name)
@@ -68,3 +81,44 @@ impl fmt::Display for Engine {
         formatter.write_str(self.name())
     }
 }
+
+/// Why an engine cannot be had.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum UnusableEngine {
+    /// There is none of that name.
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// This machine lacks its instructions.
+    Absent {
+        /// The engine.
+        engine: Engine,
+    },
+    /// It judged signatures wrongly that were made to try it on this machine.
+    Untrusted {
+        /// The engine.
+        engine: Engine,
+    },
+}
+
+impl fmt::Display for UnusableEngine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { name } => {
+                write!(formatter, "{name:?} is no ES256 engine; there are library, portable, ifma")
+            }
+            Self::Absent { engine } => write!(
+                formatter,
+                "the ES256 engine {engine} needs AVX-512 IFMA, BMI2 and ADX, which this machine lacks; portable runs everywhere"
+            ),
+            Self::Untrusted { engine } => write!(
+                formatter,
+                "the ES256 engine {engine} judged signatures wrongly that were made to try it on this machine; use library"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for UnusableEngine {}

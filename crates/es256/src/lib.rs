@@ -84,7 +84,7 @@ mod wide;
 #[cfg(test)]
 mod wycheproof;
 
-pub use engine::Engine;
+pub use engine::{Engine, UnusableEngine};
 pub use key::{InvalidKey, PreparedKey, PublicKey, Tier};
 pub use signature::SIGNATURE_LENGTH;
 pub use verifier::{Counts, Disagreement, Sampling, Verdict, Verifier};

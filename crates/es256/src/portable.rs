@@ -6,7 +6,6 @@
 use std::sync::LazyLock;
 
 use crate::comb::{Comb, Digit};
-use crate::native;
 use crate::point::{AffinePoint, BASE, Sum};
 use crate::signature::Question;
 
@@ -26,19 +25,9 @@ pub(crate) trait Decide {
 impl<const TEETH: usize, const BLOCKS: usize, const SPACING: usize> Decide for Comb<TEETH, BLOCKS, SPACING> {
     #[inline(always)]
     fn decide(question: &Question, key: &[AffinePoint], base: &[AffinePoint]) -> Option<bool> {
-        if key.len() != Self::POINTS || base.len() != Base::POINTS {
-            return None;
-        }
         let [u1, u2] = question.s.divide([question.e, question.r])?;
-        let key_digits = Self::digits(u2);
-        // The key's points may be anywhere in memory: they are asked for while other work is done.
-        for digit in key_digits.as_flattened() {
-            native::prefetch(&key[usize::from(digit.place)]);
-        }
-        let base_digits = Base::digits(u1);
-        for digit in base_digits.as_flattened() {
-            native::prefetch(&base[usize::from(digit.place)]);
-        }
+        let key_digits = Self::digits_within(key, u2)?;
+        let base_digits = Base::digits_within(base, u1)?;
         sum(key, &key_digits, base, &base_digits).has_x(&question.r.0, question.r_plus_n().as_ref())
     }
 }

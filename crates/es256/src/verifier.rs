@@ -63,6 +63,24 @@ pub struct Disagreement {
     pub signature: [u8; SIGNATURE_LENGTH],
 }
 
+impl fmt::Display for Disagreement {
+    /// All that is needed to see it again: who said what, and key, hash and signature in hexadecimal digits.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (said, right) = match self.verdict {
+            Verdict::Accepted => ("accepted", "refuses"),
+            Verdict::Refused => ("refused", "accepts"),
+        };
+        write!(formatter, "{} {said} what aws-lc-rs {right}", self.engine)?;
+        for (name, bytes) in
+            [(": key ", &self.key.uncompressed()[..]), (", hash ", &self.hash), (", signature ", &self.signature)]
+        {
+            formatter.write_str(name)?;
+            bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
 /// How often the library had to work since the verifier was made.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -94,6 +112,8 @@ pub struct Verifier {
     sampled: AtomicU64,
     disagreements: AtomicU64,
     on_disagreement: Box<dyn Fn(&Disagreement) + Send + Sync>,
+    #[cfg(feature = "fault-injection")]
+    lies: bool,
 }
 
 impl Verifier {
@@ -108,7 +128,16 @@ impl Verifier {
             sampled: AtomicU64::new(0),
             disagreements: AtomicU64::new(0),
             on_disagreement: Box::new(|_| {}),
+            #[cfg(feature = "fault-injection")]
+            lies: false,
         }
+    }
+
+    /// A verifier whose engine says the opposite of what it finds, for tests of what its owner does then. The trust that
+    /// it loses is its own, not the process's.
+    #[cfg(feature = "fault-injection")]
+    pub fn lying(engine: Engine) -> Self {
+        Self { lies: true, trust: Box::leak(Box::default()), ..Self::new(engine) }
     }
 
     /// The same, checking other shares of the verdicts.
@@ -172,6 +201,8 @@ impl Verifier {
             self.undecided.fetch_add(1, Ordering::Relaxed);
             return by_library();
         };
+        #[cfg(feature = "fault-injection")]
+        let accepted = accepted ^ self.lies;
         let verdict = Verdict::from_accepted(accepted);
         if !self.is_sampled(verdict, hash, &question) {
             return verdict;
@@ -331,6 +362,10 @@ mod tests {
             let [found] = told.as_slice() else { panic!("told once: {told:?}") };
             assert_eq!((found.engine, found.verdict.is_accepted()), (Engine::Portable, says));
             assert_eq!((found.key, found.hash, found.signature), (*key.public(), sha256(message), signature));
+            let shown = found.to_string();
+            let begins =
+                if says { "portable accepted what aws-lc-rs refuses: key 04" } else { "portable refused what" };
+            assert!(shown.starts_with(begins) && shown.len() > 2 * (65 + 32 + 64), "{shown}");
         }
     }
 
@@ -351,7 +386,22 @@ mod tests {
         for engine in Engine::ALL {
             assert_eq!(Engine::named(engine.name()), Some(engine));
             assert_eq!(Verifier::new(engine).engine() == engine, engine.is_available());
+            assert_eq!(Engine::usable(engine.name()), Ok(engine), "tests run every engine");
         }
         assert_eq!(Engine::named("fastest"), None);
+        let refused = Engine::usable("fastest").unwrap_err().to_string();
+        assert_eq!(refused, "\"fastest\" is no ES256 engine; there are library, portable, ifma");
+    }
+
+    #[cfg(feature = "fault-injection")]
+    #[test]
+    fn a_liar_is_found_out_and_nobody_else_suffers() {
+        let (key, signature) = signed();
+        let liar = Verifier::lying(Engine::Portable).with_sampling(NONE);
+        assert_eq!(liar.verify(&key, MESSAGE, &signature), Verdict::Refused, "nobody looks");
+        let liar = Verifier::lying(Engine::Portable).with_sampling(ALL);
+        assert_eq!(liar.verify(&key, MESSAGE, &signature), Verdict::Accepted);
+        assert_eq!((liar.engine(), liar.counts().disagreements), (Engine::Library, 1));
+        assert_eq!(Verifier::new(Engine::Portable).engine(), Engine::Portable);
     }
 }

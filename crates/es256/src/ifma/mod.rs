@@ -66,19 +66,9 @@ pub(crate) trait Decide {
 impl<const TEETH: usize, const SPACING: usize> Decide for Comb<TEETH, 8, SPACING> {
     #[inline(always)]
     fn decide<L: Lanes>(question: &Question, key: &[Line], base: &[Line]) -> Option<bool> {
-        if key.len() != Self::POINTS || base.len() != Base::POINTS {
-            return None;
-        }
         let [u1, u2] = question.s.divide([question.e, question.r])?;
-        let key_digits = Self::digits(u2);
-        // The key's points may be anywhere in memory: they are asked for while other work is done.
-        for digit in key_digits.as_flattened() {
-            native::prefetch(&key[usize::from(digit.place)]);
-        }
-        let base_digits = Base::digits(u1);
-        for digit in base_digits.as_flattened() {
-            native::prefetch(&base[usize::from(digit.place)]);
-        }
+        let key_digits = Self::digits_within(key, u2)?;
+        let base_digits = Base::digits_within(base, u1)?;
         let mut sums = Sums::new(&points::<L>(key, &key_digits[SPACING - 1]));
         // One addition and one doubling in the loop's code, which has to fit into the cache of instructions.
         for step in 1..2 * SPACING {
