@@ -50,6 +50,7 @@ mod metadata;
 mod refusal;
 mod server;
 mod stage;
+mod table;
 mod token;
 mod verdict;
 
@@ -65,9 +66,12 @@ pub use self::issuer::{
 pub use self::layer::{DpopLayer, DpopService, GuardedBody, Observed};
 pub use self::metadata::ResourceMetadata;
 pub use self::refusal::Refusal;
-pub use self::server::{DEFAULT_KEY_CACHE, RequestFacts, ResourceConfig, ResourceConfigError, ResourceServer, Route};
+pub use self::server::{
+    DEFAULT_KEY_CACHE, KeyCache, KeyCacheCounts, RequestFacts, ResourceConfig, ResourceConfigError, ResourceServer,
+    Route,
+};
 pub use self::stage::{BearerAllowance, Stage, UnknownStage};
 pub use self::token::{AccessToken, ISSUER_LEEWAY, MAX_TOKEN_LENGTH};
 pub use self::verdict::{Outcome, Verdict};
-/// Who verifies ES256 proofs.
-pub use countersign_es256::Engine;
+/// Who verifies ES256 signatures of keys with tables, for [`KeyCache::new`].
+pub use countersign_es256 as es256;

@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use countersign_dpop::jose::{Jkt, JwkSet, VerificationKey};
+use countersign_dpop::PreparedKey;
+use countersign_dpop::jose::{Algorithm, Algorithms, InvalidSignature, Jkt, JwkSet, PublicJwk, VerificationKey};
 use countersign_dpop::time::Timestamp;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -13,6 +14,7 @@ use futures_util::future::{BoxFuture, Shared};
 use crate::fetch::Fetch;
 use crate::issuer::config::KeySource;
 use crate::issuer::discovery::{KeysError, load};
+use crate::table::{self, KeyTable, Tables};
 
 /// Seconds after which keys are fetched again; requests go on with the ones at hand meanwhile.
 pub const RENEW_KEYS_AFTER: i64 = 300;
@@ -23,10 +25,14 @@ pub const UNKNOWN_KEY_FLOOR: i64 = 10;
 /// The most seconds between two tries at an issuer that is away.
 pub const MAX_BACKOFF: i64 = 30;
 
+/// The most keys of one issuer that have a table at a time.
+const MAX_TABLES: usize = 8;
+
 /// Keys as they were fetched at one time.
 #[derive(Debug)]
 pub(crate) struct KeySnapshot {
-    keys: Vec<(Jkt, VerificationKey)>,
+    /// In the order of the set.
+    keys: Vec<IssuerKey>,
     set: JwkSet,
     /// `None` for keys from the configuration, which do not age.
     fetched: Option<Timestamp>,
@@ -34,14 +40,42 @@ pub(crate) struct KeySnapshot {
     serial: u64,
 }
 
+/// A key, with a table from the first token on that it has signed.
+#[derive(Debug)]
+pub(crate) struct IssuerKey {
+    jkt: Jkt,
+    key: PublicJwk,
+    table: OnceLock<Arc<KeyTable>>,
+}
+
+impl IssuerKey {
+    pub(crate) const fn jkt(&self) -> &Jkt {
+        &self.jkt
+    }
+}
+
 impl KeySnapshot {
-    fn new(set: JwkSet, fetched: Option<Timestamp>, serial: u64) -> Self {
-        let keys = set.keys().iter().map(|key| (key.key.jkt(), key.clone())).collect();
-        Self { keys, set, fetched, serial }
+    /// The keys of `set`. A key that stood in the set `before` keeps its table, whatever it is called now; the others'
+    /// tables go with it.
+    fn new(set: JwkSet, fetched: Option<Timestamp>, serial: u64, before: Option<&Self>) -> Self {
+        let keys = set.keys().iter().map(|VerificationKey { key, .. }| {
+            let before = before.and_then(|before| before.find(key));
+            IssuerKey {
+                jkt: before.map_or_else(|| key.jkt(), |before| before.jkt),
+                key: key.clone(),
+                table: before.map(|before| before.table.clone()).unwrap_or_default(),
+            }
+        });
+        Self { keys: keys.collect(), set, fetched, serial }
     }
 
-    pub(crate) fn set(&self) -> &JwkSet {
-        &self.set
+    /// The keys that may have signed a token that names `kid`, or none.
+    pub(crate) fn candidates<'a>(
+        &'a self,
+        kid: Option<&'a str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &'a IssuerKey> {
+        self.set.candidates(kid, algorithm).filter_map(|candidate| self.find(&candidate.key))
     }
 
     pub(crate) const fn serial(&self) -> u64 {
@@ -49,7 +83,34 @@ impl KeySnapshot {
     }
 
     pub(crate) fn holds(&self, jkt: &Jkt) -> bool {
-        self.keys.iter().any(|(known, _)| known == jkt)
+        self.keys.iter().any(|key| key.jkt == *jkt)
+    }
+
+    /// Verifies a signature of one of the keys, by its table if it has one.
+    pub(crate) fn verify(
+        &self,
+        key: &IssuerKey,
+        algorithm: Algorithm,
+        accepted: &Algorithms,
+        tables: &Tables,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        if let Some(table) = key.table.get().filter(|_| table::is_for(algorithm, accepted)) {
+            return table.verify(message, signature);
+        }
+        accepted.verify(algorithm, &key.key, message, signature)?;
+        // A set may hold many keys; those that sign are few.
+        let has_room = self.keys.iter().filter(|key| key.table.get().is_some()).count() < MAX_TABLES;
+        if let Some(table) = has_room.then(|| tables.large(algorithm, &key.key, accepted)).flatten() {
+            // Another request may have been faster; its table is as good.
+            let _ = key.table.set(Arc::new(table));
+        }
+        Ok(())
+    }
+
+    fn find(&self, key: &PublicJwk) -> Option<&IssuerKey> {
+        self.keys.iter().find(|known| known.key == *key)
     }
 }
 
@@ -81,7 +142,7 @@ struct State {
 impl IssuerKeys {
     pub(crate) fn new(issuer: String, source: KeySource, fetch: Arc<dyn Fetch>) -> Self {
         let snapshot = match &source {
-            KeySource::Fixed(set) => Some(Arc::new(KeySnapshot::new(set.clone(), None, 0))),
+            KeySource::Fixed(set) => Some(Arc::new(KeySnapshot::new(set.clone(), None, 0, None))),
             KeySource::Metadata | KeySource::Url(_) => None,
         };
         let state = State {
@@ -239,7 +300,8 @@ impl State {
         if self.snapshot.as_ref().is_none_or(|old| old.set != set) {
             self.serial = self.serial.wrapping_add(1);
         }
-        self.snapshot = Some(Arc::new(KeySnapshot::new(set, Some(now), self.serial)));
+        let snapshot = KeySnapshot::new(set, Some(now), self.serial, self.snapshot.as_deref());
+        self.snapshot = Some(Arc::new(snapshot));
         self.failures = 0;
         self.not_before = now;
         self.fault = KeysError::Pending;
@@ -253,25 +315,107 @@ pub(crate) fn apart(one: Timestamp, other: Timestamp) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use countersign_dpop::jose::SoftwareKey;
+    use countersign_es256::{Engine, Sampling, Verifier};
+
     use super::*;
     use crate::fetch::Offline;
+
+    fn key(public: &PublicJwk) -> VerificationKey {
+        VerificationKey { kid: None, alg: None, key: public.clone() }
+    }
+
+    fn snapshot(signers: &[&SoftwareKey], before: Option<&KeySnapshot>) -> KeySnapshot {
+        let keys = signers.iter().map(|signer| key(signer.public_jwk())).collect();
+        KeySnapshot::new(JwkSet::from_keys(keys), None, 0, before)
+    }
+
+    fn signer() -> SoftwareKey {
+        SoftwareKey::generate(Algorithm::Es256).unwrap()
+    }
+
+    fn tables() -> Tables {
+        Tables::new(Verifier::new(Engine::Portable), true)
+    }
+
+    /// Whether one of the keys signed `message`, by the engine's tables.
+    fn is_signed(keys: &KeySnapshot, signer: &SoftwareKey, message: &[u8], tables: &Tables) -> bool {
+        let signature = signer.sign_now(b"token").unwrap();
+        let accepted = Algorithms::all();
+        let verify = |key| keys.verify(key, Algorithm::Es256, &accepted, tables, message, &signature).is_ok();
+        keys.candidates(None, Algorithm::Es256).any(verify)
+    }
 
     #[test]
     fn a_serial_changes_with_the_keys_and_only_then() {
         let source = KeySource::Url("https://issuer.example/keys".to_owned());
         let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline));
-        let key = |x| VerificationKey {
-            kid: None,
-            alg: None,
-            key: countersign_dpop::jose::PublicJwk::P256 { x: [x; 32], y: [0; 32] },
-        };
         let land = |x, now| {
             let now = Timestamp::from_seconds(now);
-            keys.inner.land(Ok(JwkSet::from_keys(vec![key(x)])), now);
+            keys.inner.land(Ok(JwkSet::from_keys(vec![key(&PublicJwk::P256 { x: [x; 32], y: [0; 32] })])), now);
             keys.inner.lock().younger_than(1, now).map(|snapshot| snapshot.serial())
         };
         let first = land(1, 1);
         assert_eq!(land(1, 2), first);
         assert_ne!(land(2, 3), first);
+    }
+
+    #[test]
+    fn a_key_that_signed_has_a_large_table_from_then_on() {
+        let (tables, one, other, stranger) = (tables(), signer(), signer(), signer());
+        let keys = snapshot(&[&one, &other], None);
+        assert!(!is_signed(&keys, &stranger, b"token", &tables));
+        assert_eq!(tables.counts().hot, 0, "nobody gets a table by failing");
+        for _ in 0..3 {
+            assert!(is_signed(&keys, &one, b"token", &tables));
+            assert!(!is_signed(&keys, &one, b"another", &tables));
+            assert!(!is_signed(&keys, &stranger, b"token", &tables));
+            assert_eq!((tables.counts().small, tables.counts().hot), (0, 1));
+        }
+        assert!(is_signed(&keys, &other, b"token", &tables));
+        assert_eq!(tables.counts().hot, 2);
+    }
+
+    #[test]
+    fn a_table_stays_with_its_key_and_goes_with_its_place_in_the_set() {
+        let (tables, one, other) = (tables(), signer(), signer());
+        let first = snapshot(&[&one], None);
+        assert!(is_signed(&first, &one, b"token", &tables));
+        let both = snapshot(&[&other, &one], Some(&first));
+        drop(first);
+        assert_eq!(tables.counts().hot, 1, "the key stayed, at another place");
+        assert!(both.keys[0].table.get().is_none() && both.keys[1].table.get().is_some());
+        assert!(is_signed(&both, &one, b"token", &tables) && is_signed(&both, &other, b"token", &tables));
+        let last = snapshot(&[&other], Some(&both));
+        drop(both);
+        assert_eq!(tables.counts().hot, 1, "the other key is gone, and its table");
+        assert!(!is_signed(&last, &one, b"token", &tables) && is_signed(&last, &other, b"token", &tables));
+    }
+
+    #[test]
+    fn tables_of_one_issuer_are_few() {
+        let tables = tables();
+        let signers: Vec<_> = (0..MAX_TABLES + 3).map(|_| signer()).collect();
+        let keys = snapshot(&signers.iter().collect::<Vec<_>>(), None);
+        for signer in &signers {
+            assert!(is_signed(&keys, signer, b"token", &tables));
+        }
+        assert_eq!(tables.counts().hot, MAX_TABLES as u64);
+        assert!(signers.iter().all(|signer| is_signed(&keys, signer, b"token", &tables)));
+    }
+
+    #[test]
+    fn there_is_none_where_none_is_wanted_and_none_is_believed_that_lies() {
+        let (none, one) = (Tables::new(Verifier::new(Engine::Portable), false), signer());
+        let keys = snapshot(&[&one], None);
+        assert!(is_signed(&keys, &one, b"token", &none));
+        assert_eq!(none.counts().hot, 0);
+        let always = Sampling { accepted: 1, refused: 1 };
+        let lying = Tables::new(Verifier::lying(Engine::Portable).with_sampling(always), true);
+        for _ in 0..3 {
+            assert!(is_signed(&keys, &one, b"token", &lying));
+            assert!(!is_signed(&keys, &one, b"another", &lying));
+        }
+        assert_eq!((lying.checks().disagreements, lying.engine()), (1, Engine::Library));
     }
 }

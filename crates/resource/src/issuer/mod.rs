@@ -23,6 +23,7 @@ use self::keys::IssuerKeys;
 pub(crate) use self::keys::KeySnapshot;
 pub use self::keys::{MAX_BACKOFF, RENEW_KEYS_AFTER, STALE_KEYS_FOR, UNKNOWN_KEY_FLOOR};
 use crate::fetch::Fetch;
+use crate::table::Tables;
 use crate::token::{AccessToken, JwtLimits, TokenCache, UnverifiedToken};
 
 /// The issuers that a resource trusts, with their keys and the tokens seen. Cheap to clone; clones share
@@ -144,12 +145,14 @@ impl Issuers {
     }
 
     /// Reads and judges an access token for the resource `audience`. Everything that can change between two
-    /// requests (time, audience, the issuer's keys) is judged at each; parsing and the signature once per token.
+    /// requests (time, audience, the issuer's keys) is judged at each; parsing and the signature once per token, by one
+    /// of `tables` for the issuer's key if there can be one.
     pub(crate) async fn read(
         &self,
         token: &str,
         ath: &Ath,
         audience: &str,
+        tables: &Tables,
         now: Timestamp,
     ) -> Result<Arc<AccessToken>, TokenError> {
         if let Some(known) = self.inner.tokens.get(ath) {
@@ -160,7 +163,7 @@ impl Issuers {
             }
             self.inner.tokens.remove(ath);
         }
-        self.read_new(token, ath, audience, now).await
+        self.read_new(token, ath, audience, tables, now).await
     }
 
     async fn read_new(
@@ -168,6 +171,7 @@ impl Issuers {
         token: &str,
         ath: &Ath,
         audience: &str,
+        tables: &Tables,
         now: Timestamp,
     ) -> Result<Arc<AccessToken>, TokenError> {
         let unverified = match UnverifiedToken::parse(token, self.inner.limits) {
@@ -182,13 +186,13 @@ impl Issuers {
         issuer.judge(&claims, audience, now)?;
         let algorithm = unverified.algorithm(issuer)?;
         let mut keys = issuer.keys.current(now).await.map_err(|fault| unavailable(&fault))?;
-        if keys.set().candidates(unverified.kid(), algorithm).next().is_none() {
+        if keys.candidates(unverified.kid(), algorithm).next().is_none() {
             keys = issuer.keys.newer(&keys, now).await.unwrap_or(keys);
         }
         if self.inner.forged.get(ath) == Some(keys.serial()) {
             return Err(TokenError::BadSignature);
         }
-        match unverified.verify(issuer, algorithm, &keys) {
+        match unverified.verify(issuer, algorithm, &keys, tables) {
             Ok(signed_by) => {
                 let token = Arc::new(claims);
                 let known = KnownToken { token: Arc::clone(&token), issuer: Arc::clone(issuer), signed_by };

@@ -7,16 +7,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use countersign_dpop::jose::Algorithms;
 use countersign_dpop::time::{Timestamp, Window};
 use countersign_dpop::{NoncePolicy, PublicOrigin, PublicOriginError};
-use countersign_es256::Engine;
 use http::HeaderValue;
 
+use super::key_cache::KeyCache;
 use crate::issuer::Issuers;
 use crate::stage::{BearerAllowance, BearerExceptions, BearerRule, Stage};
 use crate::verdict::BearerSunset;
-
-/// Bytes that are used at most, unless told otherwise, to remember the headers of proven clients' proofs and tables of
-/// their keys: 256 MiB.
-pub const DEFAULT_KEY_CACHE: u64 = 256 << 20;
 
 /// How one resource is guarded. Starts with the strictest settings: stage `require`, window `rfc`, all algorithms,
 /// nonces where the replay memory does not reach.
@@ -38,8 +34,8 @@ pub struct ResourceConfig {
     pub(crate) routes: Vec<Route>,
     pub(crate) scopes_supported: Vec<String>,
     pub(crate) name: Option<String>,
-    pub(crate) key_cache: u64,
-    pub(crate) engine: Engine,
+    /// One of the server's own when absent.
+    pub(crate) key_cache: Option<KeyCache>,
 }
 
 /// The resource identifier is not an https URL without query and fragment (RFC 9728 §1.2 allows a query; a resource
@@ -83,8 +79,7 @@ impl ResourceConfig {
             routes: Vec::new(),
             scopes_supported: Vec::new(),
             name: None,
-            key_cache: DEFAULT_KEY_CACHE,
-            engine: Engine::best(),
+            key_cache: None,
         })
     }
 
@@ -200,20 +195,11 @@ impl ResourceConfig {
         self
     }
 
-    /// Verifies ES256 proofs of proven clients by `engine`, with tables of their keys. Starts with the best that the
-    /// machine has; [`Engine::Library`] builds no tables.
+    /// Remembers in `keys` what is in the headers of proven clients' proofs, and tables of their keys. Several resources
+    /// of one process can use one. A server that is given none makes itself [`KeyCache::default`].
     #[must_use]
-    pub fn with_engine(mut self, engine: Engine) -> Self {
-        self.engine = engine;
-        self
-    }
-
-    /// Remembers what is in the headers of proven clients' proofs, and tables of their keys, in at most `bytes` bytes,
-    /// least used ones out first.
-    /// Starts with [`DEFAULT_KEY_CACHE`]; 0 remembers nothing.
-    #[must_use]
-    pub fn with_key_cache(mut self, bytes: u64) -> Self {
-        self.key_cache = bytes;
+    pub fn with_key_cache(mut self, keys: KeyCache) -> Self {
+        self.key_cache = Some(keys);
         self
     }
 

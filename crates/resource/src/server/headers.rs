@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use countersign_dpop::jose::{Algorithms, Jkt};
 use countersign_dpop::{KnownHeader, KnownHeaders, PreparedKey};
-use countersign_es256::Engine;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::table::{KeyTable, Tables};
+use crate::table::{self, KeyTable, Tables};
 
 /// What an entry takes beside the text of its header, in bytes, rounded up.
 const ENTRY: u64 = 512;
@@ -40,11 +39,24 @@ impl Weighter<Box<[u8]>, Proven> for ByBytes {
 }
 
 impl ProvenHeaders {
-    /// Remembers headers, with tables of their keys for `engine`, in at most `bytes` bytes; none when that is too
-    /// little for one.
-    pub(crate) fn new(bytes: u64, engine: Engine) -> Self {
+    /// Remembers headers, with `tables` of their keys, in at most `bytes` bytes; none when that is too little for one.
+    pub(crate) fn new(bytes: u64, tables: Tables) -> Self {
         let entries = usize::try_from(bytes / (8 * ENTRY)).unwrap_or(usize::MAX);
-        Self { cache: Cache::with_weighter(entries, bytes, ByBytes), tables: Tables::new(engine) }
+        Self { cache: Cache::with_weighter(entries, bytes, ByBytes), tables }
+    }
+
+    pub(crate) const fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// How many are remembered, and the memory that they may take, in bytes.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        (self.cache.len() as u64, self.cache.weight())
+    }
+
+    /// How often a header was found, and how often not.
+    pub(crate) fn look_ups(&self) -> (u64, u64) {
+        (self.cache.hits(), self.cache.misses())
     }
 
     /// Forgets all.
@@ -52,9 +64,9 @@ impl ProvenHeaders {
         self.cache.clear();
     }
 
-    /// What is known for one proof.
-    pub(crate) const fn look_up(&self) -> LookUp<'_> {
-        LookUp { headers: self, found: RefCell::new(None) }
+    /// What is known for one proof, where these algorithms are accepted.
+    pub(crate) const fn look_up<'a>(&'a self, accepted: &'a Algorithms) -> LookUp<'a> {
+        LookUp { headers: self, accepted, found: RefCell::new(None) }
     }
 
     /// Remembers the header of `proof`, which was granted something with the key `jkt`.
@@ -73,7 +85,7 @@ impl ProvenHeaders {
         let header = &found.0.header;
         let table = match &found.0.table {
             None => self.tables.small(header.algorithm(), header.key(), accepted),
-            Some(table) if table.wants_to_grow() => Some(self.tables.large(table)),
+            Some(table) if table.wants_to_grow() => self.tables.grown(table),
             Some(_) => None,
         };
         if let Some(table) = table {
@@ -91,6 +103,12 @@ impl Proven {
         };
         Self { header: Arc::new(header), table }
     }
+
+    /// One memory may serve servers that accept different algorithms, or by implementations of their own.
+    fn is_good_for(&self, accepted: &Algorithms) -> bool {
+        let algorithm = self.header.algorithm();
+        if self.table.is_some() { table::is_for(algorithm, accepted) } else { accepted.contains(algorithm) }
+    }
 }
 
 impl fmt::Debug for ProvenHeaders {
@@ -102,6 +120,7 @@ impl fmt::Debug for ProvenHeaders {
 /// Looks up the header of one proof, and tells afterwards what was there.
 pub(crate) struct LookUp<'a> {
     headers: &'a ProvenHeaders,
+    accepted: &'a Algorithms,
     found: RefCell<Option<Found>>,
 }
 
@@ -117,7 +136,7 @@ impl LookUp<'_> {
 
 impl KnownHeaders for LookUp<'_> {
     fn find(&self, encoded: &[u8]) -> Option<Arc<KnownHeader>> {
-        let proven = self.headers.cache.get(encoded)?;
+        let proven = self.headers.cache.get(encoded).filter(|proven| proven.is_good_for(self.accepted))?;
         let header = Arc::clone(&proven.header);
         self.found.replace(Some(Found(proven)));
         Some(header)
@@ -138,9 +157,14 @@ mod tests {
     use countersign_dpop::time::Timestamp;
     use countersign_dpop::{KnownHeaders, ProofMaker, ProofRequest};
 
-    use countersign_es256::Engine;
+    use countersign_es256::{Engine, Verifier};
 
     use super::{ENTRY, ProvenHeaders};
+    use crate::table::Tables;
+
+    fn memory(bytes: u64, engine: Engine) -> ProvenHeaders {
+        ProvenHeaders::new(bytes, Tables::new(Verifier::new(engine), true))
+    }
 
     fn proof() -> (String, Jkt) {
         let maker = ProofMaker::new(Arc::new(SoftwareKey::generate(Algorithm::Es256).unwrap()));
@@ -153,7 +177,8 @@ mod tests {
     }
 
     fn knows(headers: &ProvenHeaders, proof: &str) -> bool {
-        let look_up = headers.look_up();
+        let accepted = Algorithms::all();
+        let look_up = headers.look_up(&accepted);
         let found = look_up.find(header(proof)).is_some();
         assert_eq!(look_up.into_found().is_some(), found);
         found
@@ -161,20 +186,36 @@ mod tests {
 
     #[test]
     fn knows_the_exact_text_only() {
-        let headers = ProvenHeaders::new(1 << 20, Engine::Library);
+        let headers = memory(1 << 20, Engine::Library);
         let (first, jkt) = proof();
         assert!(!knows(&headers, &first));
         headers.remember(&first, &jkt, &Algorithms::all());
         assert!(knows(&headers, &first));
-        assert_eq!(headers.look_up().find(header(&first)).unwrap().jkt(), &jkt);
+        let accepted = Algorithms::all();
+        assert_eq!(headers.look_up(&accepted).find(header(&first)).unwrap().jkt(), &jkt);
         assert!(!knows(&headers, &proof().0));
         let shorter = &header(&first)[..header(&first).len() - 1];
-        assert!(headers.look_up().find(shorter).is_none());
+        assert!(headers.look_up(&accepted).find(shorter).is_none());
+        assert_eq!(headers.look_ups(), (2, 3), "found, and not found");
+    }
+
+    #[test]
+    fn knows_nothing_for_a_server_that_does_not_accept_the_algorithm() {
+        let (headers, (first, jkt)) = (memory(1 << 20, Engine::Portable), proof());
+        let (all, other) = (Algorithms::all(), Algorithms::all().narrowed_to(&[Algorithm::Ed25519]).unwrap());
+        headers.remember(&first, &jkt, &all);
+        for _ in 0..2 {
+            let look_up = headers.look_up(&all);
+            assert!(look_up.find(header(&first)).is_some(), "without a table, then with one");
+            headers.used(&first, &look_up.into_found().unwrap(), &all);
+            assert!(headers.look_up(&other).find(header(&first)).is_none());
+        }
+        assert_eq!(headers.tables().counts().small, 1);
     }
 
     #[test]
     fn remembers_no_header_of_another_key_and_none_that_is_not_accepted() {
-        let headers = ProvenHeaders::new(1 << 20, Engine::Library);
+        let headers = memory(1 << 20, Engine::Library);
         let ((first, jkt), (_, other)) = (proof(), proof());
         headers.remember(&first, &other, &Algorithms::all());
         headers.remember(&first, &jkt, &Algorithms::all().narrowed_to(&[Algorithm::Ed25519]).unwrap());
@@ -183,14 +224,14 @@ mod tests {
 
     #[test]
     fn stays_within_its_bytes() {
-        let headers = ProvenHeaders::new(100 * ENTRY, Engine::Library);
+        let headers = memory(100 * ENTRY, Engine::Library);
         for _ in 0..300 {
             let (proof, jkt) = proof();
             headers.remember(&proof, &jkt, &Algorithms::all());
             assert!(headers.cache.weight() <= 100 * ENTRY);
         }
         assert!(headers.cache.len() > 30, "{}", headers.cache.len());
-        let none = ProvenHeaders::new(0, Engine::Library);
+        let none = memory(0, Engine::Library);
         let (proof, jkt) = proof();
         none.remember(&proof, &jkt, &Algorithms::all());
         assert!(!knows(&none, &proof));
@@ -199,14 +240,15 @@ mod tests {
     #[test]
     fn keys_that_sign_often_get_a_large_table_within_the_same_bytes() {
         let bytes = 1 << 20;
-        let headers = ProvenHeaders::new(bytes, Engine::Portable);
+        let headers = memory(bytes, Engine::Portable);
         let (first, jkt) = proof();
         headers.remember(&first, &jkt, &Algorithms::all());
+        let accepted = Algorithms::all();
         let mut weights = vec![headers.cache.weight()];
         for _ in 0..100 {
-            let look_up = headers.look_up();
+            let look_up = headers.look_up(&accepted);
             assert_eq!(look_up.find(header(&first)).unwrap().jkt(), &jkt);
-            headers.used(&first, &look_up.into_found().unwrap(), &Algorithms::all());
+            headers.used(&first, &look_up.into_found().unwrap(), &accepted);
             weights.push(headers.cache.weight());
         }
         weights.dedup();
@@ -221,5 +263,6 @@ mod tests {
         assert!(headers.cache.len() > 100, "{}", headers.cache.len());
         headers.clear();
         assert!(!knows(&headers, &first));
+        assert_eq!(headers.tables().counts(), crate::table::TableCounts::default(), "tables go with their headers");
     }
 }

@@ -105,15 +105,15 @@ impl Trial<'_> {
         let confirmed = bound.record(self.server.replay.as_ref(), Some(token.quota()), self.now).await?;
         self.seen.checks.pass(Check::Replay);
         match &self.seen.known_header {
-            Some(found) => self.server.headers.used(proof, found, self.verifier().algorithms()),
-            None => self.server.headers.remember(proof, confirmed.jkt(), self.verifier().algorithms()),
+            Some(found) => self.server.keys.headers().used(proof, found, self.verifier().algorithms()),
+            None => self.server.keys.headers().remember(proof, confirmed.jkt(), self.verifier().algorithms()),
         }
         Ok(Access::by_proof(token, confirmed))
     }
 
     fn check(&mut self, method: &str, htu: &Htu, ath: &Ath, proof: &str) -> Result<CheckedProof, Rejection> {
         let expected = ExpectedRequest { method, htu, ath: Some(ath) };
-        let known = self.server.headers.look_up();
+        let known = self.server.keys.headers().look_up(self.verifier().algorithms());
         let checked = scratch::with_jws_buffer(|buffer| {
             self.verifier().check_among(proof, &expected, &self.epoch, self.now, buffer, &known)
         });
@@ -158,7 +158,8 @@ impl Trial<'_> {
 
     async fn read(&mut self, token: &str, ath: &Ath) -> Result<Arc<AccessToken>, TokenError> {
         let config = &self.server.config;
-        let token = config.issuers.read(token, ath, &config.identifier, self.now).await?;
+        let tables = self.server.keys.headers().tables();
+        let token = config.issuers.read(token, ath, &config.identifier, tables, self.now).await?;
         self.seen.checks.pass(Check::Token);
         self.seen.token = Some(Arc::clone(&token));
         Ok(token)

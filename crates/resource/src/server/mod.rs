@@ -3,8 +3,8 @@
 mod config;
 mod headers;
 mod judge;
+mod key_cache;
 mod scratch;
-mod table;
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use countersign_dpop::time::{Clock, Timestamp};
 use countersign_dpop::{Challenge, NonceKeyRing, NoncePolicy, PublicOrigin, Rejection, Scheme, Verifier};
 use http::{HeaderMap, StatusCode};
 
-pub use self::config::{DEFAULT_KEY_CACHE, ResourceConfig, ResourceConfigError, Route};
-use self::headers::ProvenHeaders;
+pub use self::config::{ResourceConfig, ResourceConfigError, Route};
+pub use self::key_cache::{DEFAULT_KEY_CACHE, KeyCache, KeyCacheCounts};
 use crate::decision::PresentedScheme;
 use crate::issuer::MissingKeys;
 use crate::metadata::{MetadataPlace, ResourceMetadata};
@@ -52,7 +52,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     place: MetadataPlace,
     started: Timestamp,
-    headers: ProvenHeaders,
+    keys: KeyCache,
 }
 
 impl ResourceServer {
@@ -70,14 +70,14 @@ impl ResourceServer {
         let observing_verifier = verifier.clone().with_nonce_policy(NoncePolicy::Optional);
         let place = MetadataPlace::new(&config.resource, &config.origins[0], config.metadata_path.as_deref());
         let started = clock.now();
-        let headers = ProvenHeaders::new(config.key_cache, config.engine);
-        let inner = Inner { config, verifier, observing_verifier, replay, clock, place, started, headers };
+        let keys = config.key_cache.clone().unwrap_or_default();
+        let inner = Inner { config, verifier, observing_verifier, replay, clock, place, started, keys };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Forgets all clients' keys and their tables. Only time is lost by it.
-    pub fn forget_keys(&self) {
-        self.inner.headers.clear();
+    /// What is remembered of clients' keys.
+    pub fn key_cache(&self) -> &KeyCache {
+        &self.inner.keys
     }
 
     /// Judges a request by the resource's own stage, asking for no scope.

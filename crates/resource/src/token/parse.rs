@@ -5,6 +5,7 @@ use countersign_dpop::jose::{Algorithm, CompactJws, Jkt, JsonError, JsonLimits, 
 use serde_json::{Map, Value};
 
 use crate::issuer::{Issuer, KeySnapshot, media_subtype};
+use crate::table::Tables;
 use crate::token::{AccessToken, shorten};
 
 /// How large a token may be.
@@ -81,15 +82,21 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// Verifies the signature; the thumbprint is that of the key that made it.
-    pub(crate) fn verify(&self, issuer: &Issuer, algorithm: Algorithm, keys: &KeySnapshot) -> Result<Jkt, TokenError> {
+    pub(crate) fn verify(
+        &self,
+        issuer: &Issuer,
+        algorithm: Algorithm,
+        keys: &KeySnapshot,
+        tables: &Tables,
+    ) -> Result<Jkt, TokenError> {
         let signed = self.text.rfind('.').map_or(self.text, |end| &self.text[..end]).as_bytes();
-        let mut candidates = keys.set().candidates(self.kid(), algorithm).take(MAX_TRIES).peekable();
+        let mut candidates = keys.candidates(self.kid(), algorithm).take(MAX_TRIES).peekable();
         if candidates.peek().is_none() {
             return Err(TokenError::KeyUnknown { kid: self.kid().map(shorten) });
         }
         candidates
-            .find(|key| issuer.algorithms.verify(algorithm, &key.key, signed, &self.signature).is_ok())
-            .map(|key| key.key.jkt())
+            .find(|key| keys.verify(key, algorithm, &issuer.algorithms, tables, signed, &self.signature).is_ok())
+            .map(|key| *key.jkt())
             .ok_or(TokenError::BadSignature)
     }
 

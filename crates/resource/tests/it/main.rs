@@ -16,6 +16,7 @@ mod nonce;
 mod replay;
 mod secrets;
 mod stages;
+mod tables;
 mod tokens;
 mod web;
 mod world;
