@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
 use crate::forward_auth::Mode;
+use crate::keys;
 use crate::replay::Replay;
 
 /// Connections at a time: probes and scrapers are few.
@@ -123,7 +124,7 @@ impl Admin {
     fn metrics(&self) -> String {
         let lost = self.door.decisions.lost();
         let lost = ("countersign_decisions_lost_total", "counter", "Decisions not written down", lost);
-        self.door.metrics.render(&[lost]) + &self.replay.metrics()
+        self.door.metrics.render(&[lost]) + &self.replay.metrics() + &keys::metrics(&self.door.keys.counts())
     }
 }
 

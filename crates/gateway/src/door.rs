@@ -8,7 +8,7 @@ use countersign_dpop::PublicOrigin;
 use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::time::{Clock, Timestamp};
 use countersign_forward::{Arrival, Forwarder, Handover, Upstream};
-use countersign_resource::{Access, Decision, Outcome, RequestFacts, Stage, Verdict};
+use countersign_resource::{Access, Decision, KeyCache, Outcome, RequestFacts, Stage, Verdict};
 use http::header::DATE;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -38,6 +38,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) site: SiteCell,
+    pub(crate) keys: KeyCache,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) decisions: Arc<dyn DecisionSink>,
     pub(crate) ids: RequestIds,

@@ -19,13 +19,13 @@ use crate::assertion::{AssertionKeyError, Assertions};
 use crate::config::{GatewayLimits, Settings};
 use crate::connection::Connections;
 use crate::door::{Door, SiteCell};
-use crate::listener;
 use crate::logs::{DecisionSink, RequestIds};
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::replay::Replay;
 use crate::site::{Lasting, Site, SiteError};
 use crate::tls::{ServerTls, TlsFileError};
+use crate::{keys, listener};
 
 /// Connections that the system holds until they are taken.
 const BACKLOG: u32 = 1_024;
@@ -138,10 +138,12 @@ impl Gateway {
             clock: Arc::clone(&clock),
             nonce_keys,
             fetch: Arc::new(ReqwestFetch::new()?),
+            keys: keys::open(&settings.keys),
         };
         let site = SiteCell::new(Site::new(&settings, &lasting, None)?);
         let door = Arc::new(Door {
             site,
+            keys: lasting.keys.clone(),
             clock,
             decisions,
             ids: RequestIds::new(std::process::id()),

@@ -58,6 +58,7 @@ mod door;
 mod forward_auth;
 mod gateway;
 mod identity;
+mod keys;
 mod listener;
 mod logs;
 mod metrics;

@@ -41,8 +41,8 @@ impl Reloader {
     }
 
     /// Goes on by `settings`. Requests under way end by what they began with; no connection is closed, no used proof
-    /// forgotten. Gives the keys that only a new start brings into force: addresses, the replay store, limits of
-    /// connections.
+    /// forgotten. Gives the keys that only a new start brings into force: addresses, the replay store, the memory
+    /// for clients' keys and its engine, limits of connections.
     ///
     /// # Errors
     /// As [`crate::Gateway::bind`]; the old configuration stays in force then, and the failure is counted.
@@ -100,6 +100,10 @@ fn waiting(before: &Settings, after: &Settings) -> Vec<&'static str> {
         ("listen", before.listen != after.listen),
         ("admin", before.admin != after.admin),
         ("replay", before.replay != after.replay),
+        ("key_cache", before.keys.cache != after.keys.cache),
+        ("es256_engine", before.keys.engine != after.keys.engine),
+        ("es256_check_accepted", before.keys.sampling.accepted != after.keys.sampling.accepted),
+        ("es256_check_refused", before.keys.sampling.refused != after.keys.sampling.refused),
         ("limits", limits(before) != limits(after)),
     ] {
         if differs {

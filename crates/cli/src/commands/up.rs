@@ -13,6 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::chain::{self, DataDirectory, Place};
 use crate::commands::demo::upstream;
+use crate::engine::KeyFlags;
 use crate::error::CommandError;
 use crate::logging::{self, LogFlags};
 use crate::render::{self, BOLD, NAME, styled};
@@ -45,6 +46,8 @@ pub(crate) struct UpCommand {
     #[arg(long)]
     decisions: bool,
     #[command(flatten)]
+    keys: KeyFlags,
+    #[command(flatten)]
     log: LogFlags,
 }
 
@@ -66,7 +69,7 @@ impl UpCommand {
         let writer: Box<dyn std::io::Write + Send> =
             if self.decisions { Box::new(std::io::stdout()) } else { Box::new(std::io::sink()) };
         let decisions = Arc::new(DecisionLines::new(writer));
-        let extra = GatewayConfig { admin: self.admin.map(|admin| admin.to_string()), ..GatewayConfig::default() };
+        let extra = GatewayConfig { admin: self.admin.map(|admin| admin.to_string()), ..self.keys.said() };
         let gateway = chain::gateway(front, &upstream, &issuer, decisions, extra).await?;
         data.write_client(&client)?;
 

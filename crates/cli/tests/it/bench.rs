@@ -29,6 +29,8 @@ fn bench_check_prints_its_rows_as_json() {
         "1,1500",
         "--algs",
         "ES256,Ed25519",
+        "--es256-engine",
+        "portable",
         "--json",
     ]);
     let names = names(&rows);
@@ -63,6 +65,10 @@ fn bench_check_prints_its_rows_as_json() {
     assert_eq!(row("library-verify")["ratio_to_library_verify"], 1.0);
     assert_eq!(row("library-verify-ed25519")["ratio_to_library_verify"], 1.0);
     assert_eq!(row("check-without-signature")["engine"], "none");
+    assert_eq!(
+        (&row("check-warm-1-key")["engine"], &row("check-cold")["engine"]),
+        (&"portable".into(), &"library".into())
+    );
     is_positive(row("check-warm-1500-keys-2-threads"), &["two_threads_by_cpu", "two_threads_by_wall"]);
     is_positive(row("make-proof-ed25519"), &["ratio_to_library_sign"]);
 }
@@ -70,6 +76,7 @@ fn bench_check_prints_its_rows_as_json() {
 #[test]
 fn bench_check_refuses_what_it_cannot_measure() {
     Ended::of(["bench", "check", "--algs", "HS256"]).is_refused("not one of ES256, Ed25519");
+    Ended::of(["bench", "check", "--key-cache", "much"]).is_refused("'--key-cache <SIZE>'");
     Ended::of(["bench", "check", "--keys", "0"]).is_refused("not a number from 1 to 100000");
     Ended::of(["bench", "check", "--quick", "--rounds", "3"]).is_refused("cannot be used with");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use countersign_resource::es256::Engine;
 use tempfile::TempDir;
 
 use crate::process::{Ended, Running, countersign};
@@ -34,6 +35,11 @@ fn every_wrong_value_of_a_gateway_is_refused_and_named() {
         ("--replay", "disk", "replay: not a replay store of this program; there are memory"),
         ("--replay-capacity", "0", "replay_capacity: 0 is not within 1 to 4294967295"),
         ("--replay-capacity", "many", "'--replay-capacity <NUMBER>'"),
+        ("--key-cache", "much", "'--key-cache <SIZE>'"),
+        ("--key-cache", "256XB", "'--key-cache <SIZE>'"),
+        ("--es256-engine", "fast", "\"fast\" is no ES256 engine; there are library, portable, ifma"),
+        ("--es256-engine", "", "\"\" is no ES256 engine"),
+        ("--es256-check-accepted", "-1", "'--es256-check-accepted"),
         ("--listen", "8080", "listen: \"8080\" is no address to listen on; write one like 127.0.0.1:8080"),
         ("--admin", "here", "admin: \"here\" is no address to listen on"),
         ("--cors-origin", "app", "cors_origins: the origin \"app\" is not usable"),
@@ -53,6 +59,21 @@ fn every_wrong_value_of_a_gateway_is_refused_and_named() {
     ];
     for (flag, value, says) in cases {
         Ended::of(gateway(&[(flag, value)])).is_refused(says);
+    }
+}
+
+#[test]
+fn an_engine_that_is_none_or_not_for_this_machine_is_refused_by_every_command_that_verifies() {
+    let gateway = gateway(&[]);
+    let gateway: Vec<_> = gateway.iter().map(String::as_str).collect();
+    let check = ["gateway", "check", "--config", "no-such-file.toml"];
+    for arguments in [&gateway[..], &check, &["up"], &["demo", "--once"], &["demo", "mcp"], &["bench", "check"]] {
+        let by = |engine| Ended::run(countersign().args(arguments).env("COUNTERSIGN_ES256_ENGINE", engine));
+        by("fast").is_refused("\"fast\" is no ES256 engine; there are library, portable, ifma");
+        by("fast").is_refused("COUNTERSIGN_ES256_ENGINE");
+        if !Engine::Ifma.is_available() {
+            by("ifma").is_refused("the ES256 engine ifma needs AVX-512 IFMA, BMI2 and ADX, which this machine lacks");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use countersign_dpop::PublicOriginError;
 use countersign_forward::UpstreamError;
 use countersign_replay::RedisServerError;
+use countersign_resource::es256::UnusableEngine;
 use countersign_resource::{CorsError, IssuerConfigError, UnknownStage};
 
 /// Everything that is wrong with a configuration. Never empty.
@@ -123,6 +124,9 @@ pub enum Problem {
     /// Not a server that can be a replay store.
     #[error("{0}")]
     ReplayServer(#[from] RedisServerError),
+    /// Not an engine that can be relied on here.
+    #[error("{0}")]
+    Engine(#[from] UnusableEngine),
     /// A number outside its bounds.
     #[error("{value} is not within {least} to {most}")]
     OutOfBounds {

@@ -5,6 +5,7 @@ mod client;
 mod date;
 mod error;
 mod issuer;
+mod keys;
 mod limits;
 mod log;
 mod mode;
@@ -15,11 +16,13 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use bytesize::ByteSize;
 use serde::Deserialize;
 
 pub use self::client::{ClientEntry, ClientSettings};
 pub use self::date::Date;
 pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
+pub use self::keys::KeySettings;
 pub use self::limits::{GatewayLimits, LimitConfig};
 pub use self::log::{LogConfig, LogSettings};
 pub use self::route::{RouteEntry, RouteSettings, StageEntry};
@@ -87,6 +90,15 @@ pub struct GatewayConfig {
     pub replay_ca_file: Option<String>,
     /// How many proofs the store in memory holds at a time; for a shared one, what a client's share is reckoned by.
     pub replay_capacity: Option<u32>,
+    /// Memory for what is known of clients' keys and for tables of them, like `256MB`; 0 for none.
+    pub key_cache: Option<ByteSize>,
+    /// Who verifies ES256 signatures by such tables: `library`, `portable` or `ifma`; the fastest that the machine can
+    /// run when absent.
+    pub es256_engine: Option<String>,
+    /// Of so many signatures that it accepted one is checked by the library; 0 for none.
+    pub es256_check_accepted: Option<u32>,
+    /// Of so many signatures that it refused one is checked by the library; 0 for none.
+    pub es256_check_refused: Option<u32>,
     /// Origins whose pages may call the API.
     pub cors_origins: Vec<String>,
     /// Address and port of the admin listener; none when absent.
@@ -181,6 +193,10 @@ impl GatewayConfig {
             replay_password_file: self.replay_password_file.or(lower.replay_password_file),
             replay_ca_file: self.replay_ca_file.or(lower.replay_ca_file),
             replay_capacity: self.replay_capacity.or(lower.replay_capacity),
+            key_cache: self.key_cache.or(lower.key_cache),
+            es256_engine: self.es256_engine.or(lower.es256_engine),
+            es256_check_accepted: self.es256_check_accepted.or(lower.es256_check_accepted),
+            es256_check_refused: self.es256_check_refused.or(lower.es256_check_refused),
             cors_origins: first_filled(self.cors_origins, lower.cors_origins),
             admin: self.admin.or(lower.admin),
             routes: first_filled(self.routes, lower.routes),

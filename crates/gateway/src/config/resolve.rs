@@ -51,6 +51,7 @@ impl GatewayConfig {
             limits: self.limits.resolve(&mut faults.0),
             replay: self.replay(directory, faults),
             nonce: self.nonce(faults),
+            keys: self.keys(faults),
             ..basics?
         };
         let chosen = match faults.chosen("algs", self.algs.as_deref(), names::algorithms) {
@@ -199,7 +200,7 @@ impl Faults {
     }
 
     /// The value of a key that may be absent.
-    fn chosen<T>(
+    pub(super) fn chosen<T>(
         &mut self,
         name: &'static str,
         value: Option<&str>,

@@ -8,6 +8,7 @@ use countersign_replay::RedisServer;
 use countersign_resource::{Cors, IssuerConfig, Stage};
 
 use super::client::ClientSettings;
+use super::keys::KeySettings;
 use super::limits::GatewayLimits;
 use super::log::LogSettings;
 use super::route::RouteSettings;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub algorithms: Algorithms,
     /// Where used proofs are remembered.
     pub replay: ReplaySetting,
+    /// What clients' keys may take, and who verifies by their tables.
+    pub keys: KeySettings,
     /// The origins whose pages may call the API.
     pub cors: Option<Cors>,
     /// Where health and metrics are served, if anywhere.
@@ -126,6 +129,7 @@ impl Settings {
             window: Window::default(),
             algorithms: Algorithms::all(),
             replay: ReplaySetting::default(),
+            keys: KeySettings::default(),
             cors: None,
             admin: None,
             log: LogSettings::default(),

@@ -5,6 +5,7 @@ use countersign_dpop::NoncePolicy;
 use countersign_dpop::time::Window;
 use countersign_forward::UpstreamHost;
 use countersign_replay::RedisServer;
+use countersign_resource::es256::{Engine, Sampling};
 use countersign_resource::{BearerAllowance, Stage};
 
 use super::*;
@@ -39,6 +40,9 @@ fn what_is_left_out_is_strict() {
     assert_eq!(settings.replay, ReplaySetting::Memory { capacity: 2_000_000 });
     assert_eq!(settings.admin, None);
     assert!(settings.cors.is_none() && settings.warnings.is_empty());
+    let Sampling { accepted, refused } = settings.keys.sampling;
+    assert_eq!((settings.keys.cache, settings.keys.engine), (256_000_000, Engine::best()));
+    assert_eq!((accepted, refused), (1_024, 64));
 }
 
 #[test]
@@ -64,6 +68,10 @@ fn everything_chosen_is_taken() {
         algs: some("ES256, Ed25519"),
         replay: some("memory"),
         replay_capacity: Some(10),
+        key_cache: Some("64KiB".parse().unwrap()),
+        es256_engine: some("library"),
+        es256_check_accepted: Some(1),
+        es256_check_refused: Some(0),
         cors_origins: vec!["https://app.example.com".to_owned()],
         admin: some("127.0.0.1:9901"),
         limits: LimitConfig { drain_seconds: Some(3), ..LimitConfig::default() },
@@ -78,6 +86,8 @@ fn everything_chosen_is_taken() {
     assert_eq!(settings.window, Window::STRICT);
     assert_eq!(settings.algorithms.names(), "ES256 Ed25519");
     assert_eq!(settings.replay, ReplaySetting::Memory { capacity: 10 });
+    let sampling = Sampling { accepted: 1, refused: 0 };
+    assert_eq!(settings.keys, KeySettings { cache: 65_536, engine: Engine::Library, sampling });
     assert!(settings.cors.is_some());
     assert_eq!(settings.admin.unwrap().port(), 9901);
     assert_eq!(settings.limits.drain.as_secs(), 3);
@@ -358,4 +368,26 @@ fn keys_may_stand_in_the_configuration() {
     let set = format!("{{\"keys\":[{}]}}", key.public_jwk().to_json());
     let config = GatewayConfig { jwks: Some(set), ..minimal() };
     assert!(resolve(&config).is_ok());
+}
+
+#[test]
+fn the_memory_for_keys_is_a_size_and_the_engine_one_that_can_be_relied_on() {
+    let read =
+        |text: &str| toml::from_str::<GatewayConfig>(text).map(|config| config.key_cache.map(|size| size.as_u64()));
+    for (text, bytes) in
+        [("'256MB'", 256_000_000), ("'256 MiB'", 268_435_456), ("'1GB'", 1_000_000_000), ("'0'", 0), ("0", 0)]
+    {
+        assert_eq!(read(&format!("key_cache = {text}")).unwrap(), Some(bytes), "{text}");
+    }
+    for text in ["'much'", "'-1'", "-1", "'1XB'", "''"] {
+        assert!(read(&format!("key_cache = {text}")).is_err(), "{text}");
+    }
+    let refused = resolve(&GatewayConfig { es256_engine: some("fast"), ..minimal() }).unwrap_err();
+    assert_eq!(refused, "es256_engine: \"fast\" is no ES256 engine; there are library, portable, ifma");
+    let ifma = resolve(&GatewayConfig { es256_engine: some("ifma"), ..minimal() });
+    assert_eq!(ifma.is_ok(), Engine::Ifma.is_available(), "never another one in silence");
+    let flags = GatewayConfig { key_cache: Some("1MB".parse().unwrap()), ..GatewayConfig::default() };
+    let file = GatewayConfig { key_cache: Some("2MB".parse().unwrap()), es256_engine: some("library"), ..minimal() };
+    let settings = resolve(&flags.over(file)).unwrap();
+    assert_eq!((settings.keys.cache, settings.keys.engine), (1_000_000, Engine::Library));
 }

@@ -8,7 +8,7 @@ use countersign_dpop::time::{Clock, Window};
 use countersign_forward::{Forwarder, TlsError};
 use countersign_resource::fetch::Fetch;
 use countersign_resource::{
-    IssuerConfigError, Issuers, ResourceConfig, ResourceConfigError, ResourceServer, Route, Stage,
+    IssuerConfigError, Issuers, KeyCache, ResourceConfig, ResourceConfigError, ResourceServer, Route, Stage,
 };
 
 use super::path::loosest;
@@ -25,6 +25,7 @@ pub(crate) struct Lasting {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) nonce_keys: NonceKeyRing,
     pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) keys: KeyCache,
 }
 
 /// Why settings make no site.
@@ -140,6 +141,7 @@ impl Building<'_> {
                 .with_algorithms(settings.algorithms.clone())
                 .with_window(key.window)
                 .with_nonce_policy(key.nonce)
+                .with_key_cache(self.lasting.keys.clone())
                 .with_scopes_supported(self.scopes_of(&key.audience));
         config = settings.aliases.iter().cloned().fold(config, ResourceConfig::with_alias);
         for client in &settings.clients {

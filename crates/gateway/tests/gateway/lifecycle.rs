@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign_dpop::time::SystemClock;
 use countersign_gateway::{DecisionLines, DecisionSink, Gateway, GatewayConfig, GatewayError, NoDecisions};
+use countersign_resource::es256::Engine;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::wire::Message;
@@ -114,6 +115,37 @@ async fn health_readiness_and_metrics_have_an_address_of_their_own() {
     // The client's address tells none of it.
     client.send(&format!("GET /metrics HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
     assert_eq!(client.read_message().await.status(), 401);
+}
+
+#[tokio::test]
+async fn metrics_tell_of_the_tables_of_keys() {
+    let world = World::start_with(|settings| settings.keys.engine = Engine::Portable).await;
+    let mut client = world.connect().await;
+    let mut upstream = None;
+    for _ in 0..3 {
+        client.send(&world.request("GET", "/").await).await;
+        if upstream.is_none() {
+            upstream = Some(world.accept().await);
+        }
+        let upstream = upstream.as_mut().unwrap();
+        upstream.read_message().await;
+        upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        assert_eq!(client.read_message().await.status(), 200);
+    }
+    let metrics = admin(&world, "/metrics").await.body;
+    for line in [
+        "countersign_key_cache_limit_bytes 256000000",
+        "countersign_key_cache_keys 1",
+        "countersign_key_cache_hits_total 2",
+        "countersign_key_cache_misses_total 1",
+        "countersign_es256_tables{tier=\"small\"} 1",
+        "countersign_es256_engine{engine=\"library\"} 0",
+        "countersign_es256_engine{engine=\"portable\"} 1",
+        "countersign_es256_disagreements_total 0",
+        "# TYPE countersign_es256_undecided_total counter",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -181,7 +181,8 @@ async fn a_new_configuration_takes_over_without_losing_a_request_or_a_used_proof
     let mut settings = world.settings.clone();
     settings.stage = Stage::Accept;
     settings.limits.connections += 1;
-    assert_eq!(world.reloader.reload(settings).await.unwrap(), ["limits"]);
+    settings.keys.cache += 1;
+    assert_eq!(world.reloader.reload(settings).await.unwrap(), ["key_cache", "limits"]);
     upstream.send(ANSWER).await;
     assert_eq!(client.read_message().await.status(), 200);
     // The connection is still good, and so is the upstream's; the new stage holds; used proofs are known.

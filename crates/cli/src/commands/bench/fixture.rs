@@ -8,8 +8,9 @@ use countersign_dpop::jose::{
 use countersign_dpop::time::{Clock, Timestamp, Window};
 use countersign_dpop::{NonceKey, ProofMaker, ProofRequest, PublicOrigin};
 use countersign_replay::{MemoryReplayConfig, MemoryReplayStore};
+use countersign_resource::es256::{Engine, Verifier};
 use countersign_resource::fetch::{Fetch, Offline};
-use countersign_resource::{IssuerConfig, Issuers, Outcome, RequestFacts, ResourceConfig, ResourceServer};
+use countersign_resource::{IssuerConfig, Issuers, KeyCache, Outcome, RequestFacts, ResourceConfig, ResourceServer};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, header};
 
@@ -56,10 +57,10 @@ pub(super) struct BenchClient {
 
 impl Fixture {
     /// A server that accepts `algorithms` and began long enough ago not to ask for nonces. `key_cache` is in bytes.
-    pub(super) fn new(algorithms: Algorithms, key_cache: u64) -> Result<Self, CommandError> {
+    pub(super) fn new(algorithms: Algorithms, key_cache: u64, engine: Engine) -> Result<Self, CommandError> {
         let issuer = Issuer::new(NOW)?;
-        let server = server(issuer.public_jwk(), NOW, Window::RFC, |config| {
-            config.with_algorithms(algorithms).with_key_cache(key_cache)
+        let server = server(issuer.public_jwk(), NOW, Window::RFC, key_cache, engine, |config| {
+            config.with_algorithms(algorithms)
         })?;
         Ok(Self { issuer, server })
     }
@@ -115,11 +116,14 @@ impl Issuer {
     }
 }
 
-/// A server that trusts tokens by `issuer`, asks for no nonces, and whose clock stands at `now`.
+/// A server that trusts tokens by `issuer`, has tables for `engine` in `key_cache` bytes, asks for no nonces, and whose
+/// clock stands at `now`.
 pub(super) fn server(
     issuer: &PublicJwk,
     now: Timestamp,
     window: Window,
+    key_cache: u64,
+    engine: Engine,
     configured: impl FnOnce(ResourceConfig) -> ResourceConfig,
 ) -> Result<ResourceServer, CommandError> {
     let keys = JwkSet::from_keys(vec![VerificationKey { kid: None, alg: None, key: issuer.clone() }]);
@@ -127,7 +131,8 @@ pub(super) fn server(
     let fetch: Arc<dyn Fetch> = Arc::new(Offline);
     let issuers = Issuers::new(vec![issuer_config], &fetch).map_err(CommandError::internal)?;
     let origin = PublicOrigin::parse(RESOURCE).map_err(CommandError::internal)?;
-    let config = ResourceConfig::new(RESOURCE, origin, issuers).map_err(CommandError::internal)?.with_window(window);
+    let config = ResourceConfig::new(RESOURCE, origin, issuers).map_err(CommandError::internal)?;
+    let config = config.with_window(window).with_key_cache(KeyCache::new(key_cache, Verifier::new(engine)));
     let memory = MemoryReplayConfig { capacity: PROOFS, quota_percent: 100, window };
     // It began long ago, so that it remembers all that may come.
     let replay = MemoryReplayStore::new(memory, now.plus(-3_600)).map_err(CommandError::internal)?;

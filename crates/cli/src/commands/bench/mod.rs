@@ -17,8 +17,10 @@ mod row;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use countersign_resource::es256::Engine;
 
 use self::row::Section;
+use crate::engine::usable;
 use crate::error::CommandError;
 
 /// Measures, and compares with one bare signature verification of the cryptographic library
@@ -30,6 +32,9 @@ rounds. Compare ratios; absolute figures depend on the machine and its neighbour
 pub(crate) struct BenchCommand {
     #[command(subcommand)]
     what: What,
+    /// Who verifies ES256 signatures by tables of keys: library, portable, ifma [default: the fastest of this machine]
+    #[arg(long, global = true, value_name = "ENGINE", env = "COUNTERSIGN_ES256_ENGINE", value_parser = usable)]
+    es256_engine: Option<Engine>,
     #[command(flatten)]
     output: output::Output,
 }
@@ -74,18 +79,19 @@ verification, one proof verification and one signature by the cryptographic libr
 impl BenchCommand {
     /// Measures and prints.
     pub(crate) fn run(&self) -> Result<ExitCode, CommandError> {
-        let machine = self.output.begin()?;
+        let engine = self.es256_engine.unwrap_or_else(Engine::best);
+        let machine = self.output.begin(engine)?;
         let section = match &self.what {
             What::All { quick } => {
-                self.output.show_all(&machine, &all(*quick)?)?;
+                self.output.show_all(&machine, &all(*quick, engine)?)?;
                 return Ok(ExitCode::SUCCESS);
             }
             What::Proofs(bench) => match bench.to_check() {
-                Some(path) => proofs::check(path)?,
+                Some(path) => proofs::check(path, engine)?,
                 None => return bench.write(),
             },
             What::AuthServer(bench) => bench.measure()?,
-            What::Check(bench) => bench.measure()?,
+            What::Check(bench) => bench.measure(engine)?,
             What::Replay(bench) => bench.measure()?,
         };
         self.output.show(&machine, &section)?;
@@ -95,10 +101,10 @@ impl BenchCommand {
 
 /// Every bench with its defaults. The replay store comes first: memory that others have left behind would hide what it
 /// takes.
-fn all(quick: bool) -> Result<Vec<Section>, CommandError> {
+fn all(quick: bool, engine: Engine) -> Result<Vec<Section>, CommandError> {
     Ok(vec![
         replay::ReplayBench::with_defaults(quick).measure()?,
-        check::CheckBench::with_defaults(quick).measure()?,
+        check::CheckBench::with_defaults(quick).measure(engine)?,
         authserver::AuthServerBench::with_defaults(quick).measure()?,
     ])
 }

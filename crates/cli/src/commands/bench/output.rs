@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use countersign_resource::es256::Engine;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -24,8 +25,8 @@ pub(crate) struct Output {
 
 impl Output {
     /// Says what would make the figures worthless, and tries whether the report can be written before hours pass.
-    pub(crate) fn begin(&self) -> Result<Machine, CommandError> {
-        let machine = Machine::here();
+    pub(crate) fn begin(&self, engine: Engine) -> Result<Machine, CommandError> {
+        let machine = Machine::here(engine);
         if machine.is_debug_build() {
             render::error_line("note", "this is a debug build; its figures mean nothing");
         }

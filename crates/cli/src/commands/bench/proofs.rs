@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use clap::Args;
 use countersign_dpop::jose::{Algorithm, PublicJwk};
 use countersign_dpop::time::{Clock, SystemClock, Timestamp, Window};
+use countersign_resource::DEFAULT_KEY_CACHE;
+use countersign_resource::es256::Engine;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -108,10 +110,11 @@ impl ProofsBench {
 ///
 /// # Errors
 /// The file is not what [`ProofsBench::write`] writes, or one of its requests is refused.
-pub(super) fn check(path: &Path) -> Result<Section, CommandError> {
+pub(super) fn check(path: &Path, engine: Engine) -> Result<Section, CommandError> {
     let (heading, requests) = read(path)?;
     let key = PublicJwk::parse(heading.issuer_key.to_string().as_bytes()).map_err(CommandError::configuration)?;
-    let server = server(&key, Timestamp::from_seconds(heading.time), Window::MCP, |config| config)?;
+    let server =
+        server(&key, Timestamp::from_seconds(heading.time), Window::MCP, DEFAULT_KEY_CACHE, engine, |config| config)?;
     let (first, second) = requests.split_at(requests.len() / 2);
     let bar = progress((second.len() / CALLS) as u64);
     let judged = |requests: &[HeaderMap]| requests.iter().filter(|request| is_granted(&server, request)).count();
@@ -129,7 +132,7 @@ pub(super) fn check(path: &Path) -> Result<Section, CommandError> {
     let row = Row::new("countersign", "the whole check of a request")
         .with(&US_CPU_MEDIAN, cpu / 1_000.0)
         .with(&PER_SECOND, 1_000_000_000.0 / cpu)
-        .with(&ENGINE, countersign_resource::Engine::best().name())
+        .with(&ENGINE, engine.name())
         .with(&KEYS, heading.clients);
     let group = Group { title: "Requests of a file".to_owned(), plotted: &US_CPU_MEDIAN, rows: vec![row] };
     let notes = vec!["the first half of the file warms up, the second is measured".to_owned()];

@@ -15,6 +15,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use self::stage::Stage;
 use self::story::Story;
+use crate::engine::EngineFlag;
 use crate::error::CommandError;
 use crate::logging::{self, LogFlags};
 use crate::{render, serving};
@@ -40,6 +41,8 @@ pub(crate) struct DemoCommand {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    engine: EngineFlag,
+    #[command(flatten)]
     log: LogFlags,
 }
 
@@ -59,7 +62,7 @@ impl DemoCommand {
         let shutdown = serving::shutdown_signal()?;
         let place = if self.once { None } else { Some(page::place(self.port).await?) };
         let mut story = Story::new(!self.json);
-        let stage = Stage::set(&mut story).await?;
+        let stage = Stage::set(&mut story, &self.engine).await?;
         stage.honest_client(&mut story).await?;
         let rows = stage.thief(&mut story).await?;
         stage.honest_client_again(&mut story).await?;

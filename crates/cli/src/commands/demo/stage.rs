@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use countersign_client::keys::KeyStore;
 use countersign_client::{Client, ClientConfig, RequestBody, Step};
 use countersign_dpop::time::{Clock, SystemClock, Timestamp};
-use countersign_gateway::GatewayConfig;
 use countersign_probe::battery::{AttackRow, Session};
 use http::{Method, Request};
 use tokio::task::JoinHandle;
@@ -15,6 +14,7 @@ use super::story::Story;
 use super::verdicts::LastVerdicts;
 use super::{attacks, upstream};
 use crate::chain::{self, DataDirectory, Place};
+use crate::engine::EngineFlag;
 use crate::error::CommandError;
 
 /// The longest answer of the small API that is shown.
@@ -40,8 +40,8 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Starts everything.
-    pub(super) async fn set(story: &mut Story) -> Result<Self, CommandError> {
+    /// Starts everything; the gateway verifies by `engine`.
+    pub(super) async fn set(story: &mut Story, engine: &EngineFlag) -> Result<Self, CommandError> {
         let directory = tempfile::Builder::new().prefix("countersign-demo-").tempdir();
         let directory =
             directory.map_err(|fault| CommandError::internal(format!("no temporary directory: {fault}")))?;
@@ -61,8 +61,7 @@ impl Stage {
         let other_issuer = token_of_other_issuer(&directory, &origin, &mut servers).await?;
 
         let verdicts = Arc::new(LastVerdicts::default());
-        let gateway =
-            chain::gateway(front, &upstream, &issuer, Arc::clone(&verdicts) as _, GatewayConfig::default()).await?;
+        let gateway = chain::gateway(front, &upstream, &issuer, Arc::clone(&verdicts) as _, engine.said()).await?;
         servers.gateway(gateway);
         data.write_client(&config)?;
         story.cast(&issuer, &origin, &upstream);

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use bytesize::ByteSize;
 use clap::Args;
 use countersign_dpop::time::{Clock, SystemClock, Timestamp, Window};
-use countersign_gateway::config::ReplaySetting;
+use countersign_gateway::config::{KeySettings, ReplaySetting};
 use countersign_gateway::{GatewayConfig, Settings};
 use countersign_replay::{RedisReplayConfig, RedisReplayStore, RedisServer};
+use countersign_resource::es256::Engine;
 use countersign_resource::fetch::{Fetch, ReqwestFetch};
 use countersign_resource::{Issuers, Stage};
 use futures_util::future::join_all;
@@ -20,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::through;
+use crate::engine::KeyFlags;
 use crate::error::CommandError;
 use crate::input;
 use crate::render::{self, BAD, DIM, GOOD, NAME, styled};
@@ -44,6 +47,8 @@ pub(super) struct CheckCommand {
     /// Public URL of a path that the serving gateway guards
     #[arg(long, value_name = "URL")]
     through: Option<String>,
+    #[command(flatten)]
+    keys: KeyFlags,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -97,7 +102,7 @@ impl CheckCommand {
     pub(super) async fn run(self) -> Result<ExitCode, CommandError> {
         let config: GatewayConfig = input::read_toml(&self.config, "the configuration")?;
         let directory = self.config.parent().unwrap_or(Path::new("."));
-        let settings = config.resolve(directory).map_err(|faults| {
+        let settings = self.keys.said().over(config).resolve(directory).map_err(|faults| {
             CommandError::configuration(format!("{} is not right:\n{faults}", self.config.display()))
                 .with_hint("mend these keys and try again")
         })?;
@@ -112,6 +117,7 @@ impl CheckCommand {
         tried.extend(issuers(&settings, &fetch).await?);
         tried.extend(upstreams(&settings).await);
         tried.push(store(&settings).await);
+        tried.push(keys(&settings.keys));
         if let Some(url) = &self.through {
             tried.extend(through::try_way(url, &settings, fetch.as_ref()).await?);
         }
@@ -249,6 +255,33 @@ async fn shared_store(server: &RedisServer) -> Tried {
             fault,
             "start it, and set maxmemory-policy noeviction; the gateway answers 503 until then",
         ),
+    }
+}
+
+/// What clients' keys may take, and who verifies by their tables.
+fn keys(settings: &KeySettings) -> Tried {
+    if settings.cache == 0 {
+        return Tried::good("keys", "library", "no key is remembered; aws-lc-rs verifies every signature");
+    }
+    let size = ByteSize::b(settings.cache).display().si();
+    let engine = settings.engine;
+    let said = if engine == Engine::Library {
+        format!("{size} for clients' keys, without tables; aws-lc-rs verifies every signature")
+    } else {
+        format!(
+            "{size} for clients' keys and their tables; of ES256 verdicts aws-lc-rs checks {} and {}",
+            share(settings.sampling.accepted, "accepted"),
+            share(settings.sampling.refused, "refused")
+        )
+    };
+    Tried::good("keys", engine.name(), said)
+}
+
+fn share(one_in: u32, of: &str) -> String {
+    match one_in {
+        0 => format!("none {of}"),
+        1 => format!("all {of}"),
+        _ => format!("1 in {one_in} {of}"),
     }
 }
 

@@ -17,6 +17,7 @@ use countersign_dpop::time::SystemClock;
 use countersign_gateway::{Gateway, GatewayConfig, GatewayError, Logs, Settings};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::engine::KeyFlags;
 use crate::error::CommandError;
 use crate::logging::{self, LogFlags};
 use crate::{input, render, serving};
@@ -117,6 +118,14 @@ struct ServeFlags {
     /// How many used proofs are remembered at a time [default: 2000000]
     #[arg(long, value_name = "NUMBER", env = "COUNTERSIGN_REPLAY_CAPACITY")]
     replay_capacity: Option<u32>,
+    #[command(flatten)]
+    keys: KeyFlags,
+    /// Of so many ES256 signatures that a table's engine accepted, aws-lc-rs checks one; 0 for none [default: 1024]
+    #[arg(long, value_name = "NUMBER", env = "COUNTERSIGN_ES256_CHECK_ACCEPTED")]
+    es256_check_accepted: Option<u32>,
+    /// Of so many that it refused, aws-lc-rs checks one; 0 for none [default: 64]
+    #[arg(long, value_name = "NUMBER", env = "COUNTERSIGN_ES256_CHECK_REFUSED")]
+    es256_check_refused: Option<u32>,
     /// Origin whose pages may call the API; may be given more than once
     #[arg(long = "cors-origin", value_name = "URL", env = "COUNTERSIGN_CORS_ORIGINS", value_delimiter = ',')]
     cors_origins: Vec<String>,
@@ -207,9 +216,11 @@ impl ServeFlags {
             replay_password_file: self.replay_password_file.map(from_here),
             replay_ca_file: self.replay_ca_file.map(from_here),
             replay_capacity: self.replay_capacity,
+            es256_check_accepted: self.es256_check_accepted,
+            es256_check_refused: self.es256_check_refused,
             cors_origins: self.cors_origins,
             admin: self.admin,
-            ..GatewayConfig::default()
+            ..self.keys.said()
         }
     }
 }

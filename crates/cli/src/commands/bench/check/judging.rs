@@ -95,7 +95,7 @@ impl Work for Cold<'_> {
         if self.seen == Seen::Token {
             clients.iter().try_for_each(|client| fixture.warm(client))?;
         }
-        fixture.server.forget_keys();
+        fixture.server.key_cache().forget();
         self.requests = Requests::new(clients.iter().map(BenchClient::right_request))?;
         Ok(())
     }

@@ -7,9 +7,11 @@ mod threads;
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 
+use bytesize::ByteSize;
 use clap::Args;
 use countersign_dpop::jose::{Algorithm, Algorithms};
-use countersign_resource::{DEFAULT_KEY_CACHE, Engine};
+use countersign_resource::DEFAULT_KEY_CACHE;
+use countersign_resource::es256::Engine;
 use indicatif::ProgressBar;
 
 use self::judging::{Bad, BelieveAnything, Cold, Known, Refused, Seen};
@@ -62,9 +64,9 @@ pub(crate) struct CheckBench {
     /// Requests of each known client before measuring; fewer than 34 leave its key with a small table or none
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     warm: u32,
-    /// Memory for the keys of known clients, in bytes; as much as a server has if not given
-    #[arg(long, default_value_t = DEFAULT_KEY_CACHE, value_name = "BYTES")]
-    key_cache: u64,
+    /// Memory for the keys of known clients; as much as a server has if not given
+    #[arg(long, default_value = "256MB", value_name = "SIZE")]
+    key_cache: ByteSize,
     /// A first look in seconds: ES256, 1 and 1,500 keys, 9 rounds
     #[arg(long, conflicts_with_all = ["algs", "keys", "rounds", "warm"])]
     quick: bool,
@@ -77,18 +79,19 @@ struct Plan {
     rounds: usize,
     warm: u32,
     key_cache: u64,
+    engine: Engine,
 }
 
 impl CheckBench {
     /// As without flags.
     pub(super) fn with_defaults(quick: bool) -> Self {
         let keys = vec![1, 1_500, 10_000];
-        Self { algs: Vec::new(), keys, rounds: 41, warm: 40, key_cache: DEFAULT_KEY_CACHE, quick }
+        Self { algs: Vec::new(), keys, rounds: 41, warm: 40, key_cache: ByteSize::b(DEFAULT_KEY_CACHE), quick }
     }
 
     /// Measures every row.
-    pub(super) fn measure(&self) -> Result<Section, CommandError> {
-        let plan = self.plan();
+    pub(super) fn measure(&self, engine: Engine) -> Result<Section, CommandError> {
+        let plan = self.plan(engine);
         let bar = progress((plan.algorithms.len() + 1) as u64 * (plan.rounds as u64 + 1));
         let (mut groups, mut making) = (Vec::new(), Vec::new());
         for &algorithm in &plan.algorithms {
@@ -108,17 +111,24 @@ impl CheckBench {
         })
     }
 
-    fn plan(&self) -> Plan {
-        let key_cache = self.key_cache;
+    fn plan(&self, engine: Engine) -> Plan {
+        let key_cache = self.key_cache.as_u64();
         if self.quick {
-            return Plan { algorithms: vec![Algorithm::Es256], keys: vec![1, 1_500], rounds: 9, warm: 40, key_cache };
+            return Plan {
+                algorithms: vec![Algorithm::Es256],
+                keys: vec![1, 1_500],
+                rounds: 9,
+                warm: 40,
+                key_cache,
+                engine,
+            };
         }
         let mut algorithms = self.algs.clone();
         if algorithms.is_empty() {
             // EdDSA is another name of Ed25519.
             algorithms = Algorithm::ALL.iter().copied().filter(|algorithm| *algorithm != Algorithm::EdDsa).collect();
         }
-        Plan { algorithms, keys: self.keys.clone(), rounds: self.rounds as usize, warm: self.warm, key_cache }
+        Plan { algorithms, keys: self.keys.clone(), rounds: self.rounds as usize, warm: self.warm, key_cache, engine }
     }
 }
 
@@ -126,10 +136,13 @@ impl Plan {
     /// The rows of one algorithm: of judging, and of making proofs.
     fn rows(&self, algorithm: Algorithm, bar: &ProgressBar) -> Result<(Vec<Row>, Vec<Row>), CommandError> {
         bar.set_message(format!("{algorithm}: making keys"));
-        let fixture = Fixture::new(Algorithms::all(), self.key_cache)?;
-        let cold_fixture = Fixture::new(Algorithms::all(), self.key_cache)?;
-        let unsigned_fixture =
-            Fixture::new(Algorithms::from_implementations(vec![Arc::new(BelieveAnything)]), self.key_cache)?;
+        let fixture = Fixture::new(Algorithms::all(), self.key_cache, self.engine)?;
+        let cold_fixture = Fixture::new(Algorithms::all(), self.key_cache, self.engine)?;
+        let unsigned_fixture = Fixture::new(
+            Algorithms::from_implementations(vec![Arc::new(BelieveAnything)]),
+            self.key_cache,
+            self.engine,
+        )?;
         let counts = self.key_counts(algorithm);
         let most = counts.iter().copied().max().unwrap_or(1);
         let clients: Vec<_> = (0..most).map(|_| fixture.client(algorithm)).collect::<Result<_, _>>()?;
@@ -141,7 +154,12 @@ impl Plan {
         rows.add("library-verify", 1, "library", Box::new(LibraryVerify::new(one.clone(), algorithm)));
         for count in counts {
             let name = if count == 1 { "check-warm-1-key".to_owned() } else { format!("check-warm-{count}-keys") };
-            rows.add(&name, count, warm_engine(algorithm), Box::new(Known::new(&fixture, &clients[..count])));
+            rows.add(
+                &name,
+                count,
+                warm_engine(algorithm, self.engine),
+                Box::new(Known::new(&fixture, &clients[..count])),
+            );
         }
         let cold = |seen| Box::new(Cold::new(&cold_fixture, algorithm, seen));
         rows.add("check-cold", CALLS, "library", cold(Seen::Token));
@@ -185,7 +203,7 @@ impl Plan {
         Ok(Row::new(name, "a warm check while two threads check at once")
             .with(&NS_MEDIAN, two.cpu.median)
             .with(&RATIO_TO_LIBRARY_VERIFY, two.cpu.median / library)
-            .with(&ENGINE, warm_engine(Algorithm::Es256))
+            .with(&ENGINE, warm_engine(Algorithm::Es256, self.engine))
             .with(&KEYS, clients.len())
             .with(&SPEED_UP_CPU, two.speed_up_cpu)
             .with(&SPEED_UP_WALL, two.speed_up_wall)
@@ -253,8 +271,8 @@ fn warm(fixture: &Fixture, clients: &[BenchClient], times: u32) -> Result<(), Co
 }
 
 /// Who verifies the signatures of clients that the server knows.
-fn warm_engine(algorithm: Algorithm) -> &'static str {
-    if algorithm == Algorithm::Es256 { Engine::best().name() } else { "library" }
+fn warm_engine(algorithm: Algorithm, engine: Engine) -> &'static str {
+    if algorithm == Algorithm::Es256 { engine.name() } else { "library" }
 }
 
 /// True for keys of primes that have to be found.

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use countersign_dpop::time::{Clock, SystemClock};
-use countersign_resource::Engine;
+use countersign_resource::es256::Engine;
 use serde::Serialize;
 
 /// What a reader needs to know of a machine to judge figures from it.
@@ -30,14 +30,14 @@ pub(in super::super) struct Machine {
 }
 
 impl Machine {
-    /// This machine, now.
-    pub(in super::super) fn here() -> Self {
+    /// This machine, now, where `engine` verifies.
+    pub(in super::super) fn here(engine: Engine) -> Self {
         let seconds = u64::try_from(SystemClock.now().seconds()).unwrap_or(0);
         Self {
             cpu: cpu(),
             cores: thread::available_parallelism().map_or(1, usize::from),
             system: system(),
-            engine: Engine::best().name(),
+            engine: engine.name(),
             version: env!("CARGO_PKG_VERSION"),
             build: if cfg!(debug_assertions) { "debug" } else { "release" },
             date: httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)),

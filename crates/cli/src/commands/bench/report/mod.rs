@@ -152,7 +152,12 @@ mod tests {
         let rows = [rows, vec![row("cold", 1.2).with_goal(Some(1.15))]].concat();
         let group = Group { title: "ES256".to_owned(), plotted: &RATIO_TO_LIBRARY_VERIFY, rows };
         let section = Section { name: "check", title: "Check", notes: vec!["a note".to_owned()], groups: vec![group] };
-        page(&Machine::here(), "countersign bench check --report '<i>'", &[section]).unwrap()
+        page(
+            &Machine::here(countersign_resource::es256::Engine::best()),
+            "countersign bench check --report '<i>'",
+            &[section],
+        )
+        .unwrap()
     }
 
     #[test]

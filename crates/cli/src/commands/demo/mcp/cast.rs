@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 
 use super::ledger;
 use crate::chain::{self, CLIENT_ID, DataDirectory, Place};
+use crate::engine::EngineFlag;
 use crate::error::CommandError;
 
 /// How far the clock of one binding is off, in seconds.
@@ -38,6 +39,7 @@ pub(super) struct Cast {
     pub(super) decisions: Arc<Lines>,
     data: DataDirectory,
     ledger: String,
+    engine: EngineFlag,
     front: SocketAddr,
     gateway_ended: CancellationToken,
     gateway_task: Option<JoinHandle<()>>,
@@ -83,8 +85,8 @@ impl Clock for ClockAhead {
 }
 
 impl Cast {
-    /// Starts everybody.
-    pub(super) async fn gather() -> Result<Self, CommandError> {
+    /// Starts everybody; the gateway verifies by `engine`.
+    pub(super) async fn gather(engine: EngineFlag) -> Result<Self, CommandError> {
         let directory = tempfile::Builder::new().prefix("countersign-mcp-").tempdir();
         let directory =
             directory.map_err(|fault| CommandError::internal(format!("no temporary directory: {fault}")))?;
@@ -109,6 +111,7 @@ impl Cast {
             decisions: Arc::default(),
             data,
             ledger,
+            engine,
             front: front.address(),
             gateway_ended: CancellationToken::new(),
             gateway_task: None,
@@ -122,7 +125,7 @@ impl Cast {
 
     async fn start_gateway(&mut self, front: Place) -> Result<(), CommandError> {
         let route = RouteEntry { path: "/write".to_owned(), scopes: vec!["write".to_owned()], ..RouteEntry::default() };
-        let lower = GatewayConfig { routes: vec![route], ..GatewayConfig::default() };
+        let lower = GatewayConfig { routes: vec![route], ..self.engine.said() };
         let sink: Arc<dyn DecisionSink> = Arc::clone(&self.decisions) as _;
         let gateway = chain::gateway(front, &self.ledger, &self.issuer, sink, lower).await?;
         self.gateway_ended = CancellationToken::new();

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tracing_subscriber::filter::LevelFilter;
 
 use self::cast::Cast;
+use crate::engine::EngineFlag;
 use crate::error::CommandError;
 use crate::logging::{self, LogFlags};
 use crate::render::{self, BAD, BOLD, DIM, GOOD, styled};
@@ -26,6 +27,8 @@ pub(crate) struct DemoMcp {
     /// Tell the result as one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    engine: EngineFlag,
     #[command(flatten)]
     log: LogFlags,
 }
@@ -85,7 +88,7 @@ impl DemoMcp {
     pub(super) async fn run(self) -> Result<ExitCode, CommandError> {
         logging::start(&self.log, LevelFilter::OFF);
         let mut table = Table { quiet: self.json, ..Table::default() };
-        let cast = Cast::gather().await?;
+        let cast = Cast::gather(self.engine).await?;
         let ended = scenes::play(cast, &mut table).await;
         ended?;
         let right = table.rows.iter().filter(|row| row.right).count();
