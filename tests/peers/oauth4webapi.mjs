@@ -1,9 +1,11 @@
-// oauth4webapi against the authorization server: pushed request, PKCE, DPoP with nonces, code, refresh, revocation.
+// oauth4webapi against the authorization server: pushed request, PKCE, DPoP with nonces, code, refresh, revocation,
+// client credentials, device, token exchange.
 // node oauth4webapi.mjs ISSUER CLIENT_ID PRIVATE_JWK_FILE USERNAME PASSWORD
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import * as oauth from 'oauth4webapi';
-import { approve } from './people.mjs';
+import { approve, approveDevice } from './people.mjs';
+import { bearerToken } from './provider.mjs';
 
 const [issuerText, clientId, keyFile, username, password] = process.argv.slice(2);
 const plain = { [oauth.allowInsecureRequests]: true };
@@ -103,4 +105,48 @@ const own = await withNonce(async () =>
 );
 assert.equal(own.token_type, 'dpop');
 assert.equal(own.refresh_token, undefined);
+
+const asked = await oauth.processDeviceAuthorizationResponse(
+  as,
+  client,
+  await oauth.deviceAuthorizationRequest(as, client, authentication, { scope: 'read write' }, plain),
+);
+const poll = () => withNonce(async () =>
+  oauth.processDeviceCodeResponse(
+    as,
+    client,
+    await oauth.deviceCodeGrantRequest(as, client, authentication, asked.device_code, { DPoP, ...plain }),
+  ),
+);
+await assert.rejects(poll, (error) => error.error === 'authorization_pending');
+await approveDevice(asked.verification_uri_complete, username, password);
+const device = await poll();
+assert.equal(device.token_type, 'dpop');
+await assert.rejects(poll, (error) => error.error === 'invalid_grant');
+
+const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
+const exchange = (subject_token, keys) => withNonce(async () =>
+  oauth.processGenericTokenEndpointResponse(
+    as,
+    client,
+    await oauth.genericTokenEndpointRequest(
+      as,
+      client,
+      authentication,
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+      { subject_token, subject_token_type: accessToken, scope: 'read' },
+      { DPoP: keys, ...plain },
+    ),
+  ),
+);
+const narrowed = await exchange(device.access_token, DPoP);
+assert.equal(narrowed.token_type, 'dpop');
+assert.equal(narrowed.issued_token_type, accessToken);
+assert.equal(narrowed.scope ?? 'read', 'read');
+const thief = oauth.DPoP(client, await oauth.generateKeyPair('ES256'));
+await assert.rejects(() => exchange(device.access_token, thief), (error) => error.error === 'invalid_request' || error.error === 'invalid_grant');
+const upgraded = await exchange(await bearerToken(key, 'read'), DPoP);
+assert.equal(upgraded.token_type, 'dpop');
+assert.equal(upgraded.refresh_token, undefined);
+assert.ok(upgraded.expires_in <= 60);
 console.log('oauth4webapi: ok');

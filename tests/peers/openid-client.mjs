@@ -1,9 +1,11 @@
-// openid-client against the authorization server: pushed request, PKCE, DPoP with nonces, code, refresh, revocation.
+// openid-client against the authorization server: pushed request, PKCE, DPoP with nonces, code, refresh, revocation,
+// client credentials, device, token exchange.
 // node openid-client.mjs ISSUER CLIENT_ID PRIVATE_JWK_FILE USERNAME PASSWORD
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import * as client from 'openid-client';
-import { approve } from './people.mjs';
+import { approve, approveDevice } from './people.mjs';
+import { bearerToken } from './provider.mjs';
 
 const [issuer, clientId, keyFile, username, password] = process.argv.slice(2);
 const jwk = JSON.parse(readFileSync(keyFile, 'utf8'));
@@ -48,4 +50,26 @@ await assert.rejects(
 assert.equal((await client.tokenIntrospection(config, refreshed.access_token)).active, false);
 const own = await client.clientCredentialsGrant(config, { scope: 'read' }, { DPoP });
 assert.equal(own.token_type, 'dpop');
+
+const asked = await client.initiateDeviceAuthorization(config, { scope: 'read write' });
+// The library asks again and again by itself; the user decides meanwhile.
+const [device] = await Promise.all([
+  client.pollDeviceAuthorizationGrant(config, asked, undefined, { DPoP }),
+  approveDevice(asked.verification_uri_complete, username, password),
+]);
+assert.equal(device.token_type, 'dpop');
+
+const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
+const exchange = (subject_token) => client.genericGrantRequest(
+  config,
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+  { subject_token, subject_token_type: accessToken, scope: 'read' },
+  { DPoP },
+);
+const narrowed = await exchange(device.access_token);
+assert.equal(narrowed.token_type, 'dpop');
+assert.equal(narrowed.issued_token_type, accessToken);
+const upgraded = await exchange(await bearerToken(key, 'read'));
+assert.equal(upgraded.token_type, 'dpop');
+assert.equal(upgraded.refresh_token, undefined);
 console.log('openid-client: ok');

@@ -1,4 +1,5 @@
-"""requests_oauth2client against the authorization server: pushed request, PKCE, DPoP with nonces, code, refresh, revocation.
+"""requests_oauth2client against the authorization server: pushed request, PKCE, DPoP with nonces, code, refresh,
+revocation, client credentials, device, token exchange.
 
 python3 requests_oauth2client_flow.py ISSUER CLIENT_ID PRIVATE_JWK_FILE USERNAME PASSWORD
 """
@@ -7,10 +8,13 @@ import html
 import json
 import re
 import sys
+import time
+import uuid
 from urllib.parse import urljoin
 
 import requests
-from requests_oauth2client import InvalidGrant, OAuth2Client, PrivateKeyJwt
+from jwskate import Jwt
+from requests_oauth2client import AuthorizationPending, InvalidGrant, OAuth2Client, PrivateKeyJwt
 
 
 MEMBERS = ("kid", "kty", "crv", "x", "y", "d")
@@ -18,18 +22,46 @@ MEMBERS = ("kid", "kty", "crv", "x", "y", "d")
 
 def approve(url, username, password):
     """Signs in and approves by the forms on the pages; the URL that the client is sent back to."""
-    browser = requests.Session()
-
-    def press(page, action, **typed):
-        target = urljoin(url, html.unescape(re.search(r'<form method="post" action="([^"]*)"', page.text)[1]))
-        token = re.search(r'name="token" value="([^"]*)"', page.text)[1]
-        return browser.post(target, data={"token": token, "action": action, **typed}, allow_redirects=False)
-
-    signed_in = press(browser.get(url), "login", username=username, password=password)
-    assert signed_in.status_code == 303, signed_in.status_code
-    back = press(browser.get(urljoin(url, signed_in.headers["location"])), "approve")
+    browser = Browser(url)
+    back = browser.press(browser.sign_in(username, password), "approve")
     assert back.status_code == 303, back.status_code
     return back.headers["location"]
+
+
+def approve_device(url, username, password):
+    """Lets a device in, by the URL that it shows."""
+    browser = Browser(url)
+    done = browser.press(browser.press(browser.sign_in(username, password), "lookup"), "approve")
+    assert done.status_code == 200, done.status_code
+
+
+class Browser:
+    """A user's browser, on the way to one URL."""
+
+    def __init__(self, url):
+        self.url, self.session = url, requests.Session()
+
+    def press(self, page, action, **typed):
+        """Fills in the form of a page, with what it holds already, and presses one of its buttons."""
+        target = urljoin(self.url, html.unescape(re.search(r'<form method="post" action="([^"]*)"', page.text)[1]))
+        fields = {}
+        for field in re.findall(r"<input [^>]*>", page.text):
+            value = re.search(r' value="([^"]*)"', field)
+            fields[re.search(r' name="([^"]*)"', field)[1]] = html.unescape(value[1]) if value else ""
+        return self.session.post(target, data={**fields, **typed, "action": action}, allow_redirects=False)
+
+    def sign_in(self, username, password):
+        """Signs in on the page of the URL; the page behind it."""
+        signed_in = self.press(self.session.get(self.url), "login", username=username, password=password)
+        assert signed_in.status_code == 303, signed_in.status_code
+        return self.session.get(urljoin(self.url, signed_in.headers["location"]))
+
+
+def bearer_token(jwk, scope):
+    """A token of the provider that the server trusts, and that cannot bind tokens."""
+    now = int(time.time())
+    claims = {"iss": "https://idp.example.com", "aud": "https://api.example.com", "sub": "ada@idp", "jti": str(uuid.uuid4())}
+    return str(Jwt.sign({**claims, "iat": now, "exp": now + 60, "scope": scope}, key=jwk, typ="at+jwt"))
 
 
 def main(issuer, client_id, key_file, username, password):
@@ -42,6 +74,7 @@ def main(issuer, client_id, key_file, username, password):
         pushed_authorization_request_endpoint=metadata["pushed_authorization_request_endpoint"],
         revocation_endpoint=metadata["revocation_endpoint"],
         introspection_endpoint=metadata["introspection_endpoint"],
+        device_authorization_endpoint=metadata["device_authorization_endpoint"],
         issuer=metadata["issuer"],
         authorization_response_iss_parameter_supported=True,
         # FAPI 2.0: the issuer is the only audience.
@@ -66,6 +99,30 @@ def main(issuer, client_id, key_file, username, password):
         raise AssertionError("a revoked refresh token was good")
     own = client.client_credentials(scope="read")
     assert own.token_type.lower() == "dpop" and own.refresh_token is None
+
+    asked = client.authorize_device(scope="read write")
+    try:
+        client.device_code(asked, dpop=True)
+    except AuthorizationPending:
+        pass
+    else:
+        raise AssertionError("a device got a token before its user decided")
+    approve_device(asked.verification_uri_complete, username, password)
+    device = client.device_code(asked, dpop=True)
+    assert device.token_type.lower() == "dpop"
+
+    access_token = "urn:ietf:params:oauth:token-type:access_token"
+    narrowed = client.token_exchange(
+        subject_token=device.access_token,
+        subject_token_type=access_token,
+        dpop=True,
+        dpop_key=device.dpop_key,
+        scope="read",
+    )
+    assert narrowed.token_type.lower() == "dpop" and narrowed.issued_token_type == access_token
+    bearer = bearer_token(jwk, "read")
+    upgraded = client.token_exchange(subject_token=bearer, subject_token_type=access_token, dpop=True)
+    assert upgraded.token_type.lower() == "dpop" and upgraded.refresh_token is None
     print("requests_oauth2client: ok")
 
 

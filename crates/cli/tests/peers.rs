@@ -1,5 +1,6 @@
 //! Client libraries that others wrote, against the authorization server as people start it: pushed request, PKCE, DPoP
-//! with nonces, sign-in and consent, code, refresh, revocation, client credentials.
+//! with nonces, sign-in and consent, code, refresh, revocation, client credentials, device, token exchange, and the
+//! upgrade of a token of a provider that cannot bind tokens.
 //!
 //! The libraries are installed in `tests/peers` (see the read-me there); where one is not, its test says so.
 #![forbid(unsafe_code)]
@@ -74,15 +75,24 @@ nonce = "required"
 
 [[resource]]
 identifier = "https://api.example.com"
-scopes = ["read"]
+scopes = ["read", "write"]
 
 [[client]]
 client_id = "peer"
 auth = "private_key_jwt"
 jwks = {{ keys = [{{ kid = "peer", kty = "EC", crv = "P-256", x = "{x}", y = "{y}" }}] }}
 redirect_uris = ["http://127.0.0.1/callback"]
-grants = ["authorization_code", "refresh_token", "client_credentials"]
-scopes = ["read"]
+grants = [
+  "authorization_code", "refresh_token", "client_credentials",
+  "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
+]
+scopes = ["read", "write"]
+
+[[trusted_issuer]]
+issuer = "https://idp.example.com"
+audience = "https://api.example.com"
+clients = ["peer"]
+jwks = {{ keys = [{{ kid = "peer", kty = "EC", crv = "P-256", x = "{x}", y = "{y}" }}] }}
 
 [[user]]
 username = "ada"
