@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 use zeroize::Zeroizing;
 
+use crate::config_lines::ConfigLines;
 use crate::error::CommandError;
 
 /// The largest configuration file that is read, in bytes.
@@ -101,9 +102,18 @@ pub(crate) enum StandardInput {
 /// # Errors
 /// As [`read_text`]; and with file, line, column and key when the text does not fit.
 pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, CommandError> {
-    let text = read_text(path, what)?;
-    toml::from_str(&text).map_err(|fault| {
-        CommandError::configuration(format!("{what} {} is not right: {}", path.display(), toml_fault(&text, fault)))
+    parse_toml(&read_text(path, what)?, path, what)
+}
+
+/// [`read_toml`] of a text that was read from `path`.
+///
+/// # Errors
+/// With file, line, column and key when the text does not fit.
+pub(crate) fn parse_toml<T: DeserializeOwned>(text: &str, path: &Path, what: &str) -> Result<T, CommandError> {
+    toml::from_str(text).map_err(|fault| {
+        let line = fault.span().map(|span| format!("\n{}", ConfigLines::of(text).at(span.start))).unwrap_or_default();
+        let said = toml_fault(text, fault);
+        CommandError::configuration(format!("{what} {} is not right: {said}{line}", path.display()))
             .with_hint("nothing was started; mend that line and try again")
     })
 }

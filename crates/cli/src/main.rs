@@ -4,6 +4,7 @@
 mod browser;
 mod chain;
 mod commands;
+mod config_lines;
 mod engine;
 mod error;
 mod input;

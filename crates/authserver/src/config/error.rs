@@ -32,13 +32,16 @@ pub struct ConfigError {
 /// A key of the configuration: `nonce`, or one of the n-th table of an array, as in `client[0].secret`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Key {
-    /// The array of tables and the place in it, from 0; or a table that stands alone and the highest number.
+    /// The array of tables and the place in it, from 0; or a table that stands alone and [`Key::ALONE`].
     pub table: Option<(&'static str, usize)>,
     /// The key.
     pub name: &'static str,
 }
 
 impl Key {
+    /// In place of a number: the table is not one of an array.
+    pub const ALONE: usize = usize::MAX;
+
     /// A key at the top.
     pub const fn top(name: &'static str) -> Self {
         Self { table: None, name }
@@ -51,7 +54,7 @@ impl Key {
 
     /// A key of `[table]`.
     pub const fn in_table(table: &'static str, name: &'static str) -> Self {
-        Self { table: Some((table, usize::MAX)), name }
+        Self { table: Some((table, Self::ALONE)), name }
     }
 
     /// True for `array` itself and for keys of its tables.
@@ -60,10 +63,51 @@ impl Key {
     }
 }
 
+impl Problem {
+    /// What stands there and is not right, perhaps shortened, when it is one of a list.
+    pub fn item(&self) -> Option<&str> {
+        match self {
+            Self::Origin { origin: found, .. }
+            | Self::Unknown { found, .. }
+            | Self::Repeated { found }
+            | Self::RedirectUri { found, .. }
+            | Self::ClientUnknown { client: found }
+            | Self::ClientWithoutGrant { client: found }
+            | Self::ResourceUnknown { resource: found }
+            | Self::ScopeUnknown { scope: found } => Some(found),
+            Self::Issuer(_)
+            | Self::Database(_)
+            | Self::Network(_)
+            | Self::Tls(_)
+            | Self::OutOfRange { .. }
+            | Self::Missing { .. }
+            | Self::NoneConfigured { .. }
+            | Self::Ambiguous { .. }
+            | Self::Meaningless { .. }
+            | Self::Profile { .. }
+            | Self::ClientId { .. }
+            | Self::Username { .. }
+            | Self::UserIsClient
+            | Self::Password(_)
+            | Self::PasswordHash
+            | Self::ResourceIdentifier
+            | Self::Scope(_)
+            | Self::IssuerWithoutKeys { .. }
+            | Self::NotPublic
+            | Self::SecretEmpty
+            | Self::Jwks(_)
+            | Self::FetchUrl(_)
+            | Self::File { .. }
+            | Self::FileTooLarge { .. }
+            | Self::FileNotText { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.table {
-            Some((table, usize::MAX)) => write!(f, "{table}.{}", self.name),
+            Some((table, Self::ALONE)) => write!(f, "{table}.{}", self.name),
             Some((array, index)) => write!(f, "{array}[{index}].{}", self.name),
             None => f.write_str(self.name),
         }
@@ -124,12 +168,6 @@ pub enum Problem {
     Meaningless {
         /// What makes it so.
         with: String,
-    },
-    /// Not available in this version.
-    #[error("{what} is not available in this version; remove it")]
-    NotAvailable {
-        /// What.
-        what: String,
     },
     /// Not a value that is known.
     #[error("{found:?} is not known here; known are {known}")]
@@ -217,14 +255,6 @@ pub enum Problem {
     /// A stranger's URL inside.
     #[error("not an https URL of a public address")]
     NotPublic,
-    /// A number out of bounds.
-    #[error("out of bounds; write a number from {least} to {most}")]
-    NotBetween {
-        /// The least.
-        least: u32,
-        /// The most.
-        most: u32,
-    },
     /// A scope that no resource has.
     #[error("no [[resource]] has the scope {scope:?}; add it there or remove it here")]
     ScopeUnknown {

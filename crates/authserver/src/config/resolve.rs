@@ -148,7 +148,7 @@ impl AuthServerConfig {
         let default = LimitSettings::default();
         let rate = |written: Option<u32>, default| written.map_or(default, |rate| Some(rate).filter(|rate| *rate > 0));
         if drain_seconds.is_some_and(|seconds| !(1..=600).contains(&seconds)) {
-            faults.add(Key::top("limits.drain_seconds"), Problem::OutOfRange { least: 1, most: 600 });
+            faults.add(Key::in_table("limits", "drain_seconds"), Problem::OutOfRange { least: 1, most: 600 });
         }
         LimitSettings {
             per_source: rate(requests_per_source, default.per_source),

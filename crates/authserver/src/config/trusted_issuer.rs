@@ -197,7 +197,7 @@ impl TrustedIssuerResolver<'_> {
     fn max_uses(&mut self) -> u32 {
         let written = self.written.max_uses.unwrap_or(DEFAULT_MAX_USES);
         if !(1..=MAX_USES).contains(&written) {
-            self.add("max_uses", Problem::NotBetween { least: 1, most: MAX_USES });
+            self.add("max_uses", Problem::OutOfRange { least: 1, most: MAX_USES.into() });
         }
         written
     }

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use countersign_authserver::storage::SqlStorage;
 
+use super::config::ConfigFile;
 use crate::error::CommandError;
 use crate::render;
 
-/// Copies the SQLite database and the sealing key into a new directory, while the server runs
+/// Copy the SQLite database and the sealing key into a new directory, while the server runs
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  countersign authserver backup --config authserver.toml --to /backup/2026-11-21\n\n\
@@ -17,7 +18,7 @@ Restore it by naming that directory as data in the configuration."
 )]
 pub(crate) struct BackupCommand {
     /// TOML file of the server
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG", default_value = "authserver.toml")]
     config: PathBuf,
     /// Directory to make; it must not exist yet
     #[arg(long, value_name = "DIR")]
@@ -26,7 +27,7 @@ pub(crate) struct BackupCommand {
 
 impl BackupCommand {
     pub(crate) async fn run(&self) -> Result<ExitCode, CommandError> {
-        let settings = super::settings(&self.config)?;
+        let (_, settings) = ConfigFile::read(&self.config)?;
         if settings.uses_postgres() {
             return Err(CommandError::configuration("the database is in Postgres: back it up with pg_dump"));
         }

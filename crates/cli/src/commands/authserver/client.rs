@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::input;
 use crate::render::{self, NAME, styled};
 
-/// Adds, lists, switches off and removes clients, while the server serves
+/// Add, list, switch off and remove clients, while the server serves
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  countersign authserver client add reports --auth client_secret_basic \\\n    \
 --grant client_credentials --scope read --config authserver.toml")]
@@ -24,21 +24,21 @@ pub(crate) struct ClientCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Adds a client; its secret, if it has one, is printed once and kept as a hash
+    /// Add a client; its secret, if it has one, is printed once and kept as a hash
     Add(AddCommand),
-    /// Lists every client, those of the configuration included
+    /// List every client, those of the configuration included
     #[command(after_help = "Example:\n  countersign authserver client list --config authserver.toml")]
     List(Common),
-    /// Shows one client
+    /// Show one client
     #[command(after_help = "Example:\n  countersign authserver client show reports --config authserver.toml")]
     Show(One),
-    /// Switches a client off: it can no longer authenticate
+    /// Switch a client off: it can no longer authenticate
     #[command(after_help = "Example:\n  countersign authserver client disable reports --config authserver.toml")]
     Disable(One),
-    /// Switches a client on again
+    /// Switch a client on again
     #[command(after_help = "Example:\n  countersign authserver client enable reports --config authserver.toml")]
     Enable(One),
-    /// Forgets a client
+    /// Forget a client
     #[command(after_help = "Example:\n  countersign authserver client remove reports --config authserver.toml")]
     Remove(One),
 }

@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use countersign_authserver::ApprovalState;
-use countersign_dpop::time::Timestamp;
 use serde_json::json;
 
 use crate::error::CommandError;
@@ -89,14 +87,9 @@ fn words(scope: &str) -> &str {
 
 fn times(approval: &ApprovalState) -> String {
     match approval.ended {
-        Some((at, by)) => format!("since {}, ended {} by {by}", date(approval.approved_at), date(at)),
-        None => format!("since {}, until {} at most", date(approval.approved_at), date(approval.until)),
+        Some((at, by)) => format!("since {}, ended {} by {by}", super::date(approval.approved_at), super::date(at)),
+        None => format!("since {}, until {} at most", super::date(approval.approved_at), super::date(approval.until)),
     }
-}
-
-fn date(date: Timestamp) -> String {
-    let since_epoch = Duration::from_secs(u64::try_from(date.seconds()).unwrap_or_default());
-    SystemTime::UNIX_EPOCH.checked_add(since_epoch).map(httpdate::fmt_http_date).unwrap_or_default()
 }
 
 fn describe(approval: &ApprovalState) -> serde_json::Value {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::error::CommandError;
 use crate::render::{self, NAME, styled};
 
-/// Lists, rotates and retires the keys that sign tokens
+/// List, rotate and retire the keys that sign tokens
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  countersign authserver keys rotate --config authserver.toml")]
 pub(crate) struct KeysCommand {
@@ -20,10 +20,10 @@ pub(crate) struct KeysCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Lists the keys and where they stand
+    /// List the keys and where they stand
     #[command(after_help = "Example:\n  countersign authserver keys list --config authserver.toml --json")]
     List(Common),
-    /// Publishes a new key, which signs ten minutes later, when everybody has fetched it
+    /// Publish a new key, which signs ten minutes later, when everybody has fetched it
     #[command(after_help = "Example:\n  countersign authserver keys rotate --config authserver.toml")]
     Rotate {
         #[command(flatten)]
@@ -32,7 +32,7 @@ enum Action {
         #[arg(long)]
         now: bool,
     },
-    /// Forgets a key that does not sign: what it signed is refused from now on
+    /// Forget a key that does not sign: what it signed is refused from now on
     #[command(after_help = "Example:\n  countersign authserver keys retire \
 2mI5iAQ0ZgFgV0VZ4bWj6B1tVQ1y5Y0kXl8vPzq0m9Q --config authserver.toml")]
     Retire {
@@ -98,13 +98,14 @@ struct KeyJson<'a> {
 }
 
 fn show(keys: &[KeyListing], json: bool) -> Result<ExitCode, CommandError> {
-    let rows: Vec<KeyJson<'_>> = keys.iter().map(KeyJson::from).collect();
     if json {
+        let rows: Vec<KeyJson<'_>> = keys.iter().map(KeyJson::from).collect();
         render::json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for row in rows {
-        render::line(format_args!("{}  {:<6} {:<9} made {}", styled(NAME, row.kid), row.alg, row.state, row.created));
+    for key in keys {
+        let (state, made) = (key.state.as_str(), super::date(key.created_at));
+        render::line(format_args!("{}  {:<6} {state:<9} made {made}", styled(NAME, &key.kid), key.algorithm.name()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod client;
+mod config;
 mod grants;
 mod init;
 mod keys;
@@ -11,15 +12,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use countersign_authserver::{AuthServer, AuthServerConfig, BindError, Settings};
-use countersign_dpop::time::SystemClock;
+use countersign_authserver::{AuthServer, BindError};
+use countersign_dpop::time::{SystemClock, Timestamp};
 use tracing_subscriber::filter::LevelFilter;
 
+use self::config::ConfigFile;
 use crate::error::CommandError;
 use crate::logging::{self, LogFlags};
-use crate::{input, serving};
+use crate::serving;
 
 /// Issues access tokens that are bound to the client's key
 #[derive(Debug, Args)]
@@ -44,16 +47,12 @@ pub(crate) struct AuthServerCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List what users have approved, and take it back
-    Grants(grants::GrantsCommand),
-    /// Copy the SQLite database and the sealing key while the server runs
-    Backup(backup::BackupCommand),
-    /// Write a commented configuration to start from
     Init(init::InitCommand),
-    Keys(keys::KeysCommand),
     Client(client::ClientCommand),
-    /// Add, change and list users
     User(user::UserCommand),
+    Keys(keys::KeysCommand),
+    Grants(grants::GrantsCommand),
+    Backup(backup::BackupCommand),
 }
 
 impl AuthServerCommand {
@@ -69,7 +68,7 @@ impl AuthServerCommand {
             None => {}
         }
         logging::start(&self.log, LevelFilter::INFO);
-        let settings = settings(self.config.as_deref().unwrap_or(Path::new("authserver.toml")))?;
+        let (file, settings) = ConfigFile::read(self.config.as_deref().unwrap_or(Path::new("authserver.toml")))?;
         let listen = self.listen.or(settings.listen()).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8090)));
         let admin = self.admin.or(settings.admin());
         serving::raise_file_limit();
@@ -77,7 +76,8 @@ impl AuthServerCommand {
         let bound = AuthServer::open_and_bind(settings, Arc::new(SystemClock), listen).await;
         let mut bound = bound.map_err(|fault| match fault {
             BindError::Listen(fault) => serving::cannot_listen(listen, &fault),
-            BindError::Open(_) | BindError::Tls(_) => CommandError::configuration(fault),
+            BindError::Open(fault) => file.cannot_open(&fault),
+            BindError::Tls(fault) => CommandError::configuration(fault),
         })?;
         if let Some(admin) = admin {
             bound = bound.with_admin(admin).await.map_err(|fault| serving::cannot_listen(admin, &fault))?;
@@ -88,24 +88,14 @@ impl AuthServerCommand {
     }
 }
 
-/// Where the database is, as `postgres://…`; over the file. There is no flag for it: everybody sees flags.
-const DATABASE_VARIABLE: &str = "COUNTERSIGN_DATABASE";
-
 /// Opens the server that the configuration describes without serving, beside one that does.
 async fn open(config: &Path) -> Result<AuthServer, CommandError> {
-    AuthServer::open(settings(config)?, Arc::new(SystemClock)).await.map_err(CommandError::configuration)
+    let (file, settings) = ConfigFile::read(config)?;
+    AuthServer::open(settings, Arc::new(SystemClock)).await.map_err(|fault| file.cannot_open(&fault))
 }
 
-/// Reads the configuration; files it names count from its own directory.
-fn settings(file: &Path) -> Result<Settings, CommandError> {
-    let mut config: AuthServerConfig = input::read_toml(file, "the configuration")?;
-    if let Some(url) = std::env::var_os(DATABASE_VARIABLE) {
-        let not_text = |_| CommandError::configuration(format!("{DATABASE_VARIABLE} is not UTF-8 text"));
-        config.database = Some(url.into_string().map_err(not_text)?.into());
-        config.database_file = None;
-    }
-    config.resolve(file.parent().unwrap_or(Path::new("."))).map_err(|faults| {
-        CommandError::configuration(format!("the configuration {} is not right:\n{faults}", file.display()))
-            .with_hint("nothing was started; countersign authserver init writes an example")
-    })
+/// A date as people read it, in UTC.
+fn date(date: Timestamp) -> String {
+    let since_epoch = Duration::from_secs(u64::try_from(date.seconds()).unwrap_or_default());
+    SystemTime::UNIX_EPOCH.checked_add(since_epoch).map(httpdate::fmt_http_date).unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::error::CommandError;
 use crate::render;
 
-/// Adds, changes and lists users; those of the configuration file are changed there
+/// Add, change and list users; those of the configuration file are changed there
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  countersign authserver user add ada --config authserver.toml")]
 pub(crate) struct UserCommand {
