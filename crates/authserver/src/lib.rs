@@ -63,6 +63,7 @@ mod seal;
 mod serve;
 mod server;
 mod share;
+mod signed_jwt;
 mod signing;
 pub mod storage;
 mod trusted_issuer;

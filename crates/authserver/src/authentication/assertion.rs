@@ -3,26 +3,25 @@
 use std::borrow::Cow;
 
 use aws_lc_rs::digest;
-use countersign_dpop::jose::{
-    Algorithm, Algorithms, CompactJws, JsonError, JsonLimits, JwsBuffer, JwsError, from_strict_json,
-};
+use countersign_dpop::jose::JwsBuffer;
 use countersign_dpop::time::{NumericDate, Timestamp};
-use serde::de::{Error as _, IgnoredAny};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::{AuthenticatedClient, ClientError, wrong_method};
 use crate::client::{AuthMethod, Credential};
 use crate::error::Refusal;
-use crate::keys::{Signed, Unverified};
+use crate::keys::Unverified;
 use crate::server::Shared;
+use crate::signed_jwt::{Kind, SignedJwt, SignedJwtError};
 use crate::storage::{AssertionEntry, AssertionKey};
 
 /// Seconds that an assertion's `iat` and `nbf` may lie ahead of the server's clock.
 pub(crate) const MAX_AHEAD: i64 = 60;
 /// Seconds that an assertion's `exp` may lie ahead; it bounds how long its `jti` is remembered.
 pub(crate) const MAX_LIFE: i64 = 600;
-/// The longest assertion that is read, in bytes.
-const MAX_LENGTH: usize = 8_192;
+/// A client assertion.
+const KIND: Kind = Kind { max_length: 8_192, typ: "client-authentication+jwt" };
 /// The longest `jti`, in bytes.
 const MAX_JTI_LENGTH: usize = 256;
 
@@ -30,15 +29,7 @@ const MAX_JTI_LENGTH: usize = 256;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AssertionError {
     #[error("{0}")]
-    Jws(#[from] JwsError),
-    #[error("{0}")]
-    Json(#[from] JsonError),
-    #[error("typ is that of something else")]
-    TypMismatch,
-    #[error("the algorithm is not accepted for assertions")]
-    AlgNotAccepted,
-    #[error("it has critical extensions")]
-    CritNotUnderstood,
+    Jwt(#[from] SignedJwtError),
     #[error("iss and sub are not the same client")]
     SubjectMismatch,
     #[error("aud is not this issuer as one string")]
@@ -63,19 +54,16 @@ pub(crate) enum AssertionError {
 
 /// Authenticates by a signed assertion. What its text alone refuses is refused before any key is fetched.
 pub(super) async fn authenticate(server: &Shared, text: &str, now: Timestamp) -> Result<AuthenticatedClient, Refusal> {
-    let algorithms = &server.assertion_algorithms;
     let mut buffer = JwsBuffer::new();
-    let jws = CompactJws::split(text.as_bytes(), &mut buffer, MAX_LENGTH).map_err(refused)?;
-    let (header, algorithm) = Header::read(&jws, algorithms).map_err(refused)?;
-    let claims = Claims::read(&jws).map_err(refused)?;
+    let jwt = SignedJwt::read(text, &mut buffer, KIND, &server.assertion_algorithms).map_err(refused)?;
+    let claims = Claims::read(&jwt).map_err(refused)?;
     let client = server.client(&claims.sub).await?.ok_or(ClientError::ClientUnknown { basic: false })?;
     let Credential::PrivateKeyJwt { keys } = &client.credential else {
         return Err(wrong_method(&client.credential, AuthMethod::PrivateKeyJwt, false).into());
     };
     let issuer = server.settings.issuer.as_str();
     let not_after = claims.check(issuer, now).map_err(refused)?;
-    let signed = Signed { jws: &jws, kid: header.kid.as_deref(), algorithm };
-    let key = keys.verify(&signed, algorithms, server.fetch.as_ref(), now).await.map_err(unverified)?;
+    let key = jwt.verify(keys, server, now).await.map_err(unverified)?;
     let assertion = AssertionEntry { key: assertion_key(issuer, &claims), not_after };
     Ok(AuthenticatedClient { client: client.clone(), assertion: Some(assertion), key: Some(key) })
 }
@@ -90,41 +78,6 @@ fn unverified(fault: Unverified) -> ClientError {
 
 fn refused(error: impl Into<AssertionError>) -> ClientError {
     ClientError::Assertion(error.into())
-}
-
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    alg: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    typ: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    kid: Option<Cow<'a, str>>,
-    #[serde(default, deserialize_with = "present")]
-    crit: Option<IgnoredAny>,
-}
-
-impl<'a> Header<'a> {
-    fn read(jws: &CompactJws<'a>, algorithms: &Algorithms) -> Result<(Self, Algorithm), AssertionError> {
-        let header: Self = from_strict_json(jws.header(), JsonLimits::DOCUMENT)?;
-        // A proof, an access token or an ID token must not pass as an assertion (RFC 8725 §3.11).
-        let is_assertion = |typ: &str| {
-            ["JWT", "client-authentication+jwt"]
-                .iter()
-                .any(|expected| typ.strip_prefix("application/").unwrap_or(typ).eq_ignore_ascii_case(expected))
-        };
-        if !header.typ.as_deref().is_none_or(is_assertion) {
-            return Err(AssertionError::TypMismatch);
-        }
-        let algorithm: Algorithm = header.alg.parse().map_err(|_| AssertionError::AlgNotAccepted)?;
-        if !algorithms.contains(algorithm) {
-            return Err(AssertionError::AlgNotAccepted);
-        }
-        if header.crit.is_some() {
-            return Err(AssertionError::CritNotUnderstood);
-        }
-        Ok((header, algorithm))
-    }
 }
 
 #[derive(Deserialize)]
@@ -145,8 +98,8 @@ struct Claims<'a> {
 }
 
 impl<'a> Claims<'a> {
-    fn read(jws: &CompactJws<'a>) -> Result<Self, AssertionError> {
-        let claims: Self = from_strict_json(jws.payload(), JsonLimits::DOCUMENT)?;
+    fn read(jwt: &SignedJwt<'a>) -> Result<Self, AssertionError> {
+        let claims: Self = jwt.claims()?;
         if claims.iss != claims.sub {
             return Err(AssertionError::SubjectMismatch);
         }
@@ -191,11 +144,6 @@ fn assertion_key(issuer: &str, claims: &Claims<'_>) -> AssertionKey {
     let mut key = [0; 32];
     key.copy_from_slice(context.finish().as_ref());
     AssertionKey::from_bytes(key)
-}
-
-/// A member that may be absent but, when there, must be of its type: `null` is not the same as absent.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 fn optional_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NumericDate>, D::Error> {

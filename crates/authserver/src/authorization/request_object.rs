@@ -1,23 +1,18 @@
 //! Signed request objects (RFC 9101, FAPI 2.0 Message Signing §5.3.1): the request as a JWT by the client's own key. What
 //! stands beside it in the form does not count.
 
-use std::borrow::Cow;
-
-use countersign_dpop::jose::{
-    Algorithm, Algorithms, CompactJws, JsonError, JsonLimits, JwsBuffer, JwsError, from_strict_json,
-};
+use countersign_dpop::jose::JwsBuffer;
 use countersign_dpop::time::Timestamp;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::client::{Client, Credential};
 use crate::form::Form;
-use crate::keys::{Signed, Unverified};
+use crate::keys::Unverified;
 use crate::server::Shared;
+use crate::signed_jwt::{Kind, SignedJwt, SignedJwtError};
 
-/// The longest request object that is read, in bytes.
-const MAX_LENGTH: usize = 32_768;
+/// A request object.
+const KIND: Kind = Kind { max_length: 32_768, typ: "oauth-authz-req+jwt" };
 /// Seconds that `nbf` may lie ahead of the server's clock.
 const MAX_AHEAD: i64 = 60;
 /// Seconds that `nbf` may lie back, and that `exp` may lie after `nbf`.
@@ -27,15 +22,7 @@ const MAX_LIFE: i64 = 3_600;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum RequestObjectError {
     #[error("{0}")]
-    Jws(#[from] JwsError),
-    #[error("{0}")]
-    Json(#[from] JsonError),
-    #[error("typ is that of something else")]
-    TypMismatch,
-    #[error("the algorithm is not accepted for requests")]
-    AlgNotAccepted,
-    #[error("it has critical extensions")]
-    CritNotUnderstood,
+    Jwt(#[from] SignedJwtError),
     #[error("the client has no keys to sign requests with")]
     ClientHasNoKeys,
     #[error("the signature does not verify by a key of the client")]
@@ -62,10 +49,10 @@ impl RequestObjectError {
     /// The stable name, for logs and metrics.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Jws(_) | Self::Json(_) => "request_object_malformed",
-            Self::TypMismatch => "request_object_typ_mismatch",
-            Self::AlgNotAccepted => "request_object_alg_not_accepted",
-            Self::CritNotUnderstood => "request_object_crit",
+            Self::Jwt(SignedJwtError::Jws(_) | SignedJwtError::Json(_)) => "request_object_malformed",
+            Self::Jwt(SignedJwtError::TypMismatch) => "request_object_typ_mismatch",
+            Self::Jwt(SignedJwtError::AlgNotAccepted) => "request_object_alg_not_accepted",
+            Self::Jwt(SignedJwtError::CritNotUnderstood) => "request_object_crit",
             Self::ClientHasNoKeys => "request_object_client_has_no_keys",
             Self::Unverified => "request_object_bad_signature",
             Self::KeysAway => "request_object_keys_away",
@@ -87,55 +74,18 @@ pub(crate) async fn read_request_object(
     text: &str,
     now: Timestamp,
 ) -> Result<Form, RequestObjectError> {
-    let algorithms = &server.assertion_algorithms;
     let mut buffer = JwsBuffer::new();
-    let jws = CompactJws::split(text.as_bytes(), &mut buffer, MAX_LENGTH)?;
-    let (kid, algorithm) = read_header(&jws, algorithms)?;
-    let claims: Map<String, Value> = from_strict_json(jws.payload(), JsonLimits::DOCUMENT)?;
+    let jwt = SignedJwt::read(text, &mut buffer, KIND, &server.assertion_algorithms)?;
+    let claims: Map<String, Value> = jwt.claims()?;
     check(&claims, server.settings.issuer.as_str(), &client.id, now)?;
     let Credential::PrivateKeyJwt { keys } = &client.credential else {
         return Err(RequestObjectError::ClientHasNoKeys);
     };
-    let signed = Signed { jws: &jws, kid: kid.as_deref(), algorithm };
-    let verified = keys.verify(&signed, algorithms, server.fetch.as_ref(), now).await;
-    verified.map_err(|fault| match fault {
+    jwt.verify(keys, server, now).await.map_err(|fault| match fault {
         Unverified::KeyUnknown | Unverified::BadSignature => RequestObjectError::Unverified,
         Unverified::KeysAway(_) => RequestObjectError::KeysAway,
     })?;
     parameters(claims)
-}
-
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    alg: Cow<'a, str>,
-    #[serde(borrow)]
-    typ: Option<Cow<'a, str>>,
-    kid: Option<String>,
-    crit: Option<IgnoredAny>,
-}
-
-fn read_header(
-    jws: &CompactJws<'_>,
-    algorithms: &Algorithms,
-) -> Result<(Option<String>, Algorithm), RequestObjectError> {
-    let header: Header<'_> = from_strict_json(jws.header(), JsonLimits::DOCUMENT)?;
-    // A proof, a token or a client assertion of its own type must not pass as a request (RFC 9101 §10.8).
-    let is_request = |typ: &str| {
-        let short = typ.strip_prefix("application/").unwrap_or(typ);
-        ["oauth-authz-req+jwt", "JWT"].iter().any(|expected| short.eq_ignore_ascii_case(expected))
-    };
-    if !header.typ.as_deref().is_none_or(is_request) {
-        return Err(RequestObjectError::TypMismatch);
-    }
-    let algorithm: Algorithm = header.alg.parse().map_err(|_| RequestObjectError::AlgNotAccepted)?;
-    if !algorithms.contains(algorithm) {
-        return Err(RequestObjectError::AlgNotAccepted);
-    }
-    if header.crit.is_some() {
-        return Err(RequestObjectError::CritNotUnderstood);
-    }
-    Ok((header.kid, algorithm))
 }
 
 fn check(claims: &Map<String, Value>, issuer: &str, client: &str, now: Timestamp) -> Result<(), RequestObjectError> {

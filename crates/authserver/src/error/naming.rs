@@ -4,6 +4,7 @@ use super::{GrantError, IssueError, Refusal};
 use crate::authentication::{AssertionError, ClientError};
 use crate::form::FormError;
 use crate::operation::Limited;
+use crate::signed_jwt::SignedJwtError;
 use crate::storage::StorageError;
 
 impl Refusal {
@@ -62,10 +63,10 @@ const fn client_name(error: &ClientError) -> &'static str {
 
 const fn assertion_name(error: &AssertionError) -> &'static str {
     match error {
-        AssertionError::Jws(_) | AssertionError::Json(_) => "assertion_malformed",
-        AssertionError::TypMismatch => "assertion_typ_mismatch",
-        AssertionError::AlgNotAccepted => "assertion_alg_not_accepted",
-        AssertionError::CritNotUnderstood => "assertion_crit",
+        AssertionError::Jwt(SignedJwtError::Jws(_) | SignedJwtError::Json(_)) => "assertion_malformed",
+        AssertionError::Jwt(SignedJwtError::TypMismatch) => "assertion_typ_mismatch",
+        AssertionError::Jwt(SignedJwtError::AlgNotAccepted) => "assertion_alg_not_accepted",
+        AssertionError::Jwt(SignedJwtError::CritNotUnderstood) => "assertion_crit",
         AssertionError::SubjectMismatch => "assertion_subject_mismatch",
         AssertionError::AudienceMismatch => "assertion_audience_mismatch",
         AssertionError::Expired { .. } => "assertion_expired",

@@ -1,7 +1,7 @@
 use countersign_dpop::error::{
     ConfirmationError, CredentialsError, KeyError as JwkError, NonceError, PolicyError, ProofError, ReplayError,
 };
-use countersign_dpop::jose::{Jkt, JwsError, SignError};
+use countersign_dpop::jose::{Jkt, SignError};
 use countersign_dpop::replay::ReplayStoreError;
 use countersign_dpop::{NoRandomness, Rejection};
 use http::header;
@@ -11,6 +11,7 @@ use crate::authentication::{AssertionError, ClientError};
 use crate::client::AuthMethod;
 use crate::form::FormError;
 use crate::keys::KeysAway;
+use crate::signed_jwt::SignedJwtError;
 use crate::storage::StorageError;
 
 /// Status, code and whether there is a Basic challenge.
@@ -77,7 +78,7 @@ fn all() -> Vec<(Refusal, Wire)> {
         (ClientError::SecretWrong { basic: false }.into(), CLIENT),
         (ClientError::Assertion(AssertionError::Replayed).into(), CLIENT),
         (ClientError::Assertion(AssertionError::Forgotten).into(), CLIENT),
-        (ClientError::Assertion(JwsError::NotThreeParts { found: 1 }.into()).into(), CLIENT),
+        (ClientError::Assertion(SignedJwtError::TypMismatch.into()).into(), CLIENT),
         (GrantError::ClientNotRegisteredForGrant.into(), bad("unauthorized_client")),
         (GrantError::GrantTypeUnknown.into(), bad("unsupported_grant_type")),
         (GrantError::ProofRequired.into(), bad("invalid_dpop_proof")),
