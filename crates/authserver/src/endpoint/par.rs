@@ -51,7 +51,7 @@ async fn answer(exchange: &mut Exchange<'_>, request: Request) -> Result<String,
     let until = exchange.now.plus(REQUEST_LIFE);
     let pushed = PushedRequest { request, until, answered: false };
     let name = format!("{}{}", PushedRequest::PREFIX, random_secret()?.as_str());
-    context.commit(&[storage::add(&name, &pushed)?]).await?;
+    server.commit(&client, context.proof, &[storage::add(&name, &pushed)?], exchange.now).await?;
     Ok(name)
 }
 

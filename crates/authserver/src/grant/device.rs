@@ -4,23 +4,17 @@
 use countersign_dpop::error::ConfirmationError;
 
 use super::refresh::RefreshToken;
-use super::{GrantContext, GrantType, busy};
+use super::{GrantContext, GrantType, settle};
 use crate::access_token::TokenAnswer;
 use crate::approval::Approval;
 use crate::device::{DeviceRequest, DeviceState};
 use crate::error::{GrantError, Refusal};
-use crate::server::MAX_ATTEMPTS;
 use crate::storage::{self, Found, SingleUse};
 
 pub(crate) async fn redeem(context: GrantContext<'_>) -> Result<TokenAnswer, Refusal> {
     context.admit(GrantType::DeviceCode)?;
     let text = context.form.required("device_code")?;
-    for _ in 0..MAX_ATTEMPTS {
-        if let Some(answer) = try_once(&context, text).await? {
-            return Ok(answer);
-        }
-    }
-    Err(busy())
+    settle(|| try_once(&context, text)).await
 }
 
 /// Reads, decides and commits; `None` when what was read has changed meanwhile.

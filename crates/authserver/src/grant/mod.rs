@@ -132,12 +132,7 @@ impl<'a> GrantContext<'a> {
     /// Records what may be used once; the last thing that can refuse a request which needs nothing else from the
     /// storage.
     async fn record(self) -> Result<Accepted<'a>, Refusal> {
-        self.commit(&[]).await
-    }
-
-    /// Records what may be used once and makes `changes`: the last thing that can refuse a request.
-    pub(crate) async fn commit(self, changes: &[Change]) -> Result<Accepted<'a>, Refusal> {
-        let proof = self.server.commit(self.client, self.proof, changes, self.now).await?;
+        let proof = self.server.commit(self.client, self.proof, &[], self.now).await?;
         Ok(Accepted { server: self.server, client: &self.client.client, proof, now: self.now })
     }
 
@@ -148,23 +143,17 @@ impl<'a> GrantContext<'a> {
         refuse: fn(SubjectError) -> Refusal,
     ) -> Result<Accepted<'a>, Refusal> {
         let Some(limit) = subject.limit else { return self.record().await };
-        let Self { server, client, proof, now, .. } = self;
-        let mut verdict = Verdict::Conflict;
-        for _ in 0..MAX_ATTEMPTS {
-            let noted = limit.note(server, &client.client.id, proof.as_ref(), subject.ends_at, now).await?;
-            let change = noted.map_err(refuse)?;
-            verdict = server.try_commit(client, proof.as_ref(), &[change], now).await?;
-            if verdict != Verdict::Conflict {
-                break;
-            }
-        }
-        let recorded = server.judge(verdict)?;
-        let proof = proof.map(|proof| proof.accept(recorded)).transpose()?;
-        Ok(Accepted { server, client: &client.client, proof, now })
+        let context = &self;
+        settle(|| async move {
+            let (client_id, proof) = (&context.client().id, context.proof.as_ref());
+            let noted = limit.note(context.server, client_id, proof, subject.ends_at, context.now).await?;
+            context.try_commit(&[noted.map_err(refuse)?]).await
+        })
+        .await
     }
 
-    /// [`GrantContext::commit`], but `None` when an entry is not as it was read: nothing has been recorded, and the
-    /// request is to be judged again.
+    /// Records what may be used once and makes `changes`: the last thing that can refuse a request. `None` when an
+    /// entry is not as it was read.
     async fn try_commit(&self, changes: &[Change]) -> Result<Option<Accepted<'a>>, Refusal> {
         let verdict = self.server.try_commit(self.client, self.proof.as_ref(), changes, self.now).await?;
         if verdict == Verdict::Conflict {
@@ -176,9 +165,18 @@ impl<'a> GrantContext<'a> {
     }
 }
 
-/// The refusal of a request that was judged anew often enough.
-fn busy() -> Refusal {
-    StorageError::Unavailable { reason: "others change the same thing all the time".to_owned() }.into()
+/// Reads, decides and commits by `trial`, and does so anew as long as it says `None`: what it read has changed meanwhile,
+/// and nothing has been recorded.
+async fn settle<T, F>(trial: impl Fn() -> F) -> Result<T, Refusal>
+where
+    F: Future<Output = Result<Option<T>, Refusal>>,
+{
+    for _ in 0..MAX_ATTEMPTS {
+        if let Some(settled) = trial().await? {
+            return Ok(settled);
+        }
+    }
+    Err(StorageError::Unavailable { reason: "others change the same thing all the time".to_owned() }.into())
 }
 
 /// A token request that was recorded: nothing refuses it any more.

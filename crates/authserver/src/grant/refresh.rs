@@ -10,7 +10,7 @@ use countersign_dpop::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{GrantContext, GrantType, busy};
+use super::{GrantContext, GrantType, settle};
 use crate::access_token::TokenAnswer;
 use crate::approval::{Approval, EndedBy};
 use crate::config::Rotation;
@@ -18,7 +18,6 @@ use crate::error::{GrantError, Refusal};
 use crate::plain;
 use crate::random::random_secret;
 use crate::scope::Scope;
-use crate::server::MAX_ATTEMPTS;
 use crate::storage::{self, Change, EntryKind, Found, Kept, SingleUse};
 
 /// A refresh token, kept under its hash.
@@ -123,12 +122,7 @@ impl RefreshToken {
 pub(crate) async fn redeem(context: GrantContext<'_>) -> Result<TokenAnswer, Refusal> {
     context.admit(GrantType::RefreshToken)?;
     let text = context.form.required("refresh_token")?;
-    for _ in 0..MAX_ATTEMPTS {
-        if let Some(answer) = try_once(&context, text).await? {
-            return Ok(answer);
-        }
-    }
-    Err(busy())
+    settle(|| try_once(&context, text)).await
 }
 
 /// Reads, decides and commits; `None` when what was read has changed meanwhile.
