@@ -123,6 +123,9 @@ fn make_key_file(path: &Path) -> Result<(), SealFileError> {
     for bytes in [&mut key[..], &mut suffix[..]] {
         aws_lc_rs::rand::fill(bytes).map_err(|_| SealFileError::NoRandomness)?;
     }
+    // With a database elsewhere nobody else has made the directory.
+    let directory = path.parent().unwrap_or(Path::new("."));
+    private_directory(directory).map_err(|fault| SealFileError::File { path: directory.to_owned(), fault })?;
     let draft = path.with_extension(format!("{:016x}.new", u64::from_be_bytes(suffix)));
     let written = write_private(&draft, &key[..]).and_then(|()| match fs::hard_link(&draft, path) {
         Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -136,6 +139,15 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = private_file(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Makes a directory that only its owner can look into, unless it is there.
+pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Creates a file that only its owner can read.
@@ -168,14 +180,15 @@ mod tests {
     #[test]
     fn makes_the_file_once_and_for_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sealing.key");
+        let path = dir.path().join("data/sealing.key");
         let sealed = Seal::open_or_make(&path).unwrap().seal("a", b"secret").unwrap();
         assert_eq!(Seal::open_or_make(&path).unwrap().open("a", &sealed).unwrap().as_slice(), b"secret");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left behind");
+        assert_eq!(fs::read_dir(dir.path().join("data")).unwrap().count(), 1, "no draft is left behind");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         }
     }
 

@@ -1,21 +1,21 @@
 //! Making and opening an SQLite database, and bringing its schema up to date.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 
 use super::TIME_LIMIT;
 use super::migrations::{self, MigrationFault};
-use crate::seal::private_file;
+use crate::seal::{private_directory, private_file};
 use crate::storage::{StorageError, StorageOpenError};
 
 /// Opens the database at `path` in `directory`.
 pub(super) async fn open(directory: &Path, path: &Path) -> Result<SqlitePool, StorageOpenError> {
-    make_directory(directory).map_err(|fault| StorageOpenError::File { path: directory.to_owned(), fault })?;
+    private_directory(directory).map_err(|fault| StorageOpenError::File { path: directory.to_owned(), fault })?;
     let turn = wait_for_turn(directory.join("opening.lock")).await?;
     make_file(path).map_err(|fault| StorageOpenError::File { path: path.to_owned(), fault })?;
     let pool = connect(path).await;
@@ -27,14 +27,6 @@ pub(super) async fn open(directory: &Path, path: &Path) -> Result<SqlitePool, St
 
 /// How long to wait for a lock that another process holds.
 const BUSY_LIMIT: Duration = Duration::from_secs(3);
-
-fn make_directory(directory: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
-}
 
 /// Of processes that open one directory at the same time, one brings the schema up to date. The lock ends with the
 /// file that is returned.
