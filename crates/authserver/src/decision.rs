@@ -1,6 +1,7 @@
 //! One line for every judged request, an allow-list of fields: nothing that the client sent but what was recognised.
 //! Where a field means the same as in the decision log of the gateway it has the same name.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use countersign_dpop::jose::Jkt;
@@ -58,6 +59,7 @@ impl Decision {
 
     /// A request of a client that was done and got no token.
     pub(crate) fn log_done(&self, status: StatusCode) {
+        self.metrics.decision(self.endpoint.name(), "granted", "ok");
         tracing::info!(
             target: TARGET,
             endpoint = self.endpoint.name(),
@@ -105,9 +107,23 @@ impl Decision {
     }
 }
 
+/// One line for a request that was refused unread, because too many come from its address.
+pub(crate) fn log_limited(endpoint: &'static str, source: IpAddr, refusal: &Refusal, answer: &OAuthError) {
+    tracing::info!(
+        target: TARGET,
+        endpoint,
+        outcome = "refused",
+        code = refusal.name(),
+        status = answer.status.as_u16(),
+        reason = %refusal,
+        %source,
+    );
+}
+
 /// One line for a page that somebody was shown or a form that was sent.
 #[derive(Debug)]
 pub(crate) struct PageDecision {
+    metrics: Arc<Metrics>,
     endpoint: &'static str,
     /// A registered client.
     pub(crate) client: Option<String>,
@@ -118,8 +134,10 @@ pub(crate) struct PageDecision {
 }
 
 impl PageDecision {
-    pub(crate) const fn new(endpoint: &'static str) -> Self {
-        Self { endpoint, client: None, outcome: "shown", code: "ok", reason: None, approval: None }
+    /// What is logged is also counted in `metrics`.
+    pub(crate) fn at(endpoint: &'static str, metrics: &Arc<Metrics>) -> Self {
+        let metrics = metrics.clone();
+        Self { metrics, endpoint, client: None, outcome: "shown", code: "ok", reason: None, approval: None }
     }
 
     /// Something was done that is not an approval.
@@ -139,6 +157,7 @@ impl PageDecision {
     }
 
     pub(crate) fn log(&self, status: StatusCode) {
+        self.metrics.decision(self.endpoint, self.outcome, self.code);
         let approval = self.approval.as_ref();
         tracing::info!(
             target: TARGET,

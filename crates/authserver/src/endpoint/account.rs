@@ -10,26 +10,15 @@ use axum::response::{IntoResponse, Response};
 use countersign_dpop::time::Timestamp;
 use http::{Method, Request, StatusCode};
 
-use super::ACCOUNT_PATH;
+use super::{ACCOUNT_PATH, judged};
 use crate::approval::{self, Approval, EndedBy};
 use crate::decision::PageDecision;
 use crate::form::Form;
-use crate::people::{Page, PageError, Session, SignInPage, Styled, Visitor, see_other, sign_in, sign_out};
+use crate::people::{Entrance, Page, PageError, Session, Styled, Visitor, see_other, sign_out};
 use crate::server::Shared;
 
 pub(super) async fn account(State(server): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let mut decision = PageDecision::new("account");
-    match serve(&server, request, &mut decision).await {
-        Ok(response) => {
-            decision.log(response.status());
-            response
-        }
-        Err(error) => {
-            decision.refuse(error.name(), &error);
-            decision.log(error.status());
-            error.into_response()
-        }
-    }
+    judged("account", &server.metrics, async |decision| serve(&server, request, decision).await).await
 }
 
 async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecision) -> Result<Response, PageError> {
@@ -38,7 +27,7 @@ async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecis
     let visitor = Visitor::read(server, request.headers(), now).await?;
     if request.method() != Method::POST {
         return match visitor.session() {
-            None => Ok(SignInPage::show(server, &visitor, &target, None).into_response()),
+            None => Ok(Entrance { server, visitor: &visitor, target: &target, asked: None, now }.show()),
             Some(session) => {
                 let token = visitor.form_token(server, &target);
                 Ok(AccountPage::load(server, session, &target, token, now).await?.into_response())
@@ -48,7 +37,9 @@ async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecis
     let (parts, body) = request.into_parts();
     let form = Form::read(&parts.headers, body).await.map_err(|_| PageError::Malformed)?;
     visitor.check_form(server, &parts.headers, &form, &target)?;
-    let Some(session) = visitor.session() else { return enter(server, &visitor, &form, &target, now, decision).await };
+    let Some(session) = visitor.session() else {
+        return Entrance { server, visitor: &visitor, target: &target, asked: None, now }.enter(&form, decision).await;
+    };
     match form.get("action") {
         Some("logout") => {
             decision.note("signed_out");
@@ -59,26 +50,6 @@ async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecis
             Ok(see_other(&target, None))
         }
         _ => Err(PageError::Malformed),
-    }
-}
-
-async fn enter(
-    server: &Shared,
-    visitor: &Visitor,
-    form: &Form,
-    target: &str,
-    now: Timestamp,
-    decision: &mut PageDecision,
-) -> Result<Response, PageError> {
-    match sign_in(server, form, target, now).await? {
-        Ok(cookie) => {
-            decision.note("signed_in");
-            Ok(see_other(target, Some(cookie)))
-        }
-        Err(failure) => {
-            decision.refuse(failure.name(), &failure);
-            Ok(SignInPage::show_again(server, visitor, target, None, form, &failure).into_response())
-        }
     }
 }
 

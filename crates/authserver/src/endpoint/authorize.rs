@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use countersign_dpop::time::Timestamp;
 use http::{Method, Request, Uri};
 
+use super::judged;
 use crate::approval::Approval;
 use crate::authorization::{
     AuthorizationError, AuthorizationRequest, Code, Prompt, PushedRequest, RedirectError, redirect_target,
@@ -23,7 +24,7 @@ use crate::consent::ConsentPage;
 use crate::decision::PageDecision;
 use crate::form::Form;
 use crate::grant::GrantType;
-use crate::people::{PageError, Session, SignInPage, Visitor, see_other, sign_in};
+use crate::people::{Asking, Entrance, PageError, Session, Visitor, see_other};
 use crate::random::{random_id, random_secret};
 use crate::redirect_uri::{form_target, with_parameters};
 use crate::server::Shared;
@@ -33,27 +34,11 @@ use crate::storage::{self, Found, SingleUse, Verdict};
 const MAX_QUERY: usize = 8_192;
 
 pub(super) async fn authorize(State(server): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let now = server.clock.now();
-    let mut decision = PageDecision::new("authorize");
-    match serve(&server, request, now, &mut decision).await {
-        Ok(response) => {
-            decision.log(response.status());
-            response
-        }
-        Err(error) => {
-            decision.refuse(error.name(), &error);
-            decision.log(error.status());
-            error.into_response()
-        }
-    }
+    judged("authorize", &server.metrics, async |decision| serve(&server, request, decision).await).await
 }
 
-async fn serve(
-    server: &Shared,
-    request: Request<Body>,
-    now: Timestamp,
-    decision: &mut PageDecision,
-) -> Result<Response, PageError> {
+async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecision) -> Result<Response, PageError> {
+    let now = server.clock.now();
     let target = target(server, request.uri())?;
     let asked = match find(server, request.uri().query().unwrap_or_default(), now).await? {
         Ok(asked) => asked,
@@ -183,17 +168,14 @@ impl AuthorizePage<'_> {
     /// The next thing for the user to do: to sign in, or to decide.
     fn show(&self, decision: &mut PageDecision) -> Response {
         let is_none = self.asked.request.prompt == Some(Prompt::None);
-        let end = form_target(&self.asked.request.redirect_uri);
         match self.signed_in() {
             None if is_none => self.refuse(AuthorizationError::LoginRequired, decision),
             Some(_) if is_none => self.refuse(AuthorizationError::ConsentRequired, decision),
-            None => {
-                let client = Some(self.asked.client.id.as_str());
-                SignInPage::show(self.server, &self.visitor, &self.target, client).with_form_target(end).into_response()
-            }
+            None => self.entrance().show(),
             Some(session) => {
                 let token = self.visitor.form_token(self.server, &self.target);
                 let page = ConsentPage::new(self.server, &self.asked.client, &self.asked.request, session);
+                let end = form_target(&self.asked.request.redirect_uri);
                 page.show(&self.target, token).with_form_target(end).into_response()
             }
         }
@@ -213,26 +195,17 @@ impl AuthorizePage<'_> {
         match (form.get("action"), self.signed_in()) {
             (Some("cancel"), _) => self.cancel(decision).await,
             (Some("approve"), Some(session)) => self.approve(session, decision).await,
-            (Some("login"), _) => self.sign_in(&form, decision).await,
+            (Some("login"), _) => self.entrance().enter(&form, decision).await,
             // A session that has ended meanwhile: from the start.
             (Some("approve"), None) => Ok(see_other(&self.target, None)),
             _ => Err(PageError::Malformed),
         }
     }
 
-    async fn sign_in(&self, form: &Form, decision: &mut PageDecision) -> Result<Response, PageError> {
-        match sign_in(self.server, form, &self.target, self.now).await? {
-            Ok(cookie) => {
-                decision.note("signed_in");
-                Ok(see_other(&self.target, Some(cookie)))
-            }
-            Err(failure) => {
-                decision.refuse(failure.name(), &failure);
-                let client = Some(self.asked.client.id.as_str());
-                let page = SignInPage::show_again(self.server, &self.visitor, &self.target, client, form, &failure);
-                Ok(page.with_form_target(form_target(&self.asked.request.redirect_uri)).into_response())
-            }
-        }
+    fn entrance(&self) -> Entrance<'_> {
+        let end = form_target(&self.asked.request.redirect_uri);
+        let asked = Some(Asking { client: &self.asked.client.id, end });
+        Entrance { server: self.server, visitor: &self.visitor, target: &self.target, asked, now: self.now }
     }
 
     async fn cancel(&self, decision: &mut PageDecision) -> Result<Response, PageError> {

@@ -9,30 +9,19 @@ use axum::response::{IntoResponse, Response};
 use countersign_dpop::time::Timestamp;
 use http::{Method, Request, StatusCode};
 
-use super::DEVICE_PATH;
+use super::{DEVICE_PATH, judged};
 use crate::approval::Approval;
 use crate::decision::PageDecision;
 use crate::device::{DeviceRequest, DeviceState, UserCode, read_user_code, write_user_code};
 use crate::form::Form;
 use crate::grant::GrantType;
-use crate::people::{Page, PageError, Session, SignInPage, Styled, Visitor, see_other, sign_in};
+use crate::people::{Entrance, Page, PageError, Session, Styled, Visitor};
 use crate::random::random_id;
 use crate::server::Shared;
 use crate::storage::{self, Change, Found, SingleUse, Verdict};
 
 pub(super) async fn device(State(server): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let mut decision = PageDecision::new("device");
-    match serve(&server, request, &mut decision).await {
-        Ok(response) => {
-            decision.log(response.status());
-            response
-        }
-        Err(error) => {
-            decision.refuse(error.name(), &error);
-            decision.log(error.status());
-            error.into_response()
-        }
-    }
+    judged("device", &server.metrics, async |decision| serve(&server, request, decision).await).await
 }
 
 async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecision) -> Result<Response, PageError> {
@@ -44,7 +33,7 @@ async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecis
     let page = DevicePage { server, visitor: &visitor, target: &target, now };
     if request.method() != Method::POST {
         return Ok(match visitor.session() {
-            None => SignInPage::show(server, &visitor, &target, None).into_response(),
+            None => page.entrance().show(),
             Some(session) => page.ask(session, typed.as_deref(), None).into_response(),
         });
     }
@@ -52,7 +41,7 @@ async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecis
     let form = Form::read(&parts.headers, body).await.map_err(|_| PageError::Malformed)?;
     visitor.check_form(server, &parts.headers, &form, &target)?;
     match visitor.session() {
-        None => page.enter(&form, decision).await,
+        None => page.entrance().enter(&form, decision).await,
         Some(session) => page.submit(session, &form, decision).await,
     }
 }
@@ -77,18 +66,8 @@ struct Waiting {
 }
 
 impl DevicePage<'_> {
-    async fn enter(&self, form: &Form, decision: &mut PageDecision) -> Result<Response, PageError> {
-        match sign_in(self.server, form, self.target, self.now).await? {
-            Ok(cookie) => {
-                decision.note("signed_in");
-                Ok(see_other(self.target, Some(cookie)))
-            }
-            Err(failure) => {
-                decision.refuse(failure.name(), &failure);
-                let page = SignInPage::show_again(self.server, self.visitor, self.target, None, form, &failure);
-                Ok(page.into_response())
-            }
-        }
+    fn entrance(&self) -> Entrance<'_> {
+        Entrance { server: self.server, visitor: self.visitor, target: self.target, asked: None, now: self.now }
     }
 
     async fn submit(&self, session: &Session, form: &Form, decision: &mut PageDecision) -> Result<Response, PageError> {

@@ -22,6 +22,9 @@ use axum::{Router, middleware};
 use http::{HeaderValue, header};
 use serde_json::Value;
 
+use crate::decision::PageDecision;
+use crate::operation::Metrics;
+use crate::people::PageError;
 use crate::server::Shared;
 use crate::{cors, operation};
 
@@ -72,6 +75,23 @@ pub(crate) const DEVICE_PATH: &str = "/device";
 pub(crate) const JWKS_PATH: &str = "/jwks";
 const REGISTRATION_PATH: &str = "/register";
 
+/// The name, in logs and metrics, of what is at `path`, which begins with the issuer's.
+pub(crate) fn name_of(path: &str, issuer_path: &str) -> &'static str {
+    let below = path.strip_prefix(issuer_path).unwrap_or(path);
+    if let Some(endpoint) = Endpoint::ALL.iter().find(|endpoint| endpoint.path() == below) {
+        return endpoint.name();
+    }
+    match below {
+        ACCOUNT_PATH => "account",
+        AUTHORIZE_PATH => "authorize",
+        DEVICE_PATH => "device",
+        JWKS_PATH => "jwks",
+        REGISTRATION_PATH => "registration",
+        _ if metadata::paths(issuer_path).iter().any(|other| other == path) => "metadata",
+        _ => "none",
+    }
+}
+
 pub(crate) fn router(server: &Arc<Shared>) -> Router {
     let issuer_path = server.settings.issuer.path();
     let mut router = Router::new()
@@ -102,6 +122,26 @@ pub(crate) fn admin_router(server: &Arc<Shared>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .with_state(server.clone())
+}
+
+/// Serves a page and leaves one line of what became of it.
+async fn judged(
+    endpoint: &'static str,
+    metrics: &Arc<Metrics>,
+    serve: impl AsyncFnOnce(&mut PageDecision) -> Result<Response, PageError>,
+) -> Response {
+    let mut decision = PageDecision::at(endpoint, metrics);
+    match serve(&mut decision).await {
+        Ok(response) => {
+            decision.log(response.status());
+            response
+        }
+        Err(error) => {
+            decision.refuse(error.name(), &error);
+            decision.log(error.status());
+            error.into_response()
+        }
+    }
 }
 
 /// A public document that may be cached for a while.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::config::{AuthSetting, Registration, sha256};
+use crate::decision::PageDecision;
 use crate::error::OAuthError;
 use crate::registered::{AddClientError, AddedClient, RegisteredClient, Registrar};
 use crate::server::Shared;
@@ -43,12 +44,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn register(State(server): State<Arc<Shared>>, request: Request) -> Response {
     let Some(registration) = &server.settings.registration else { return StatusCode::NOT_FOUND.into_response() };
-    match answer(&server, registration, request).await {
+    let mut decision = PageDecision::at("registration", &server.metrics);
+    let answered = answer(&server, registration, request, &mut decision).await;
+    match answered {
         Ok(body) => {
+            decision.note("registered");
+            decision.log(StatusCode::CREATED);
             let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             (StatusCode::CREATED, [no_store], axum::Json(body)).into_response()
         }
-        Err(error) => error.answer(),
+        Err(error) => {
+            decision.refuse(error.name(), &error);
+            let response = error.answer();
+            decision.log(response.status());
+            response
+        }
     }
 }
 
@@ -56,6 +66,7 @@ async fn answer(
     server: &Shared,
     registration: &Registration,
     request: Request,
+    decision: &mut PageDecision,
 ) -> Result<Map<String, Value>, RegistrationError> {
     let (parts, body) = request.into_parts();
     check_token(registration, &parts.headers)?;
@@ -66,7 +77,7 @@ async fn answer(
     let described = registration.strangers.describe(&members, client_id, auth, Registrar::Itself, now);
     let client = described.map_err(RegistrationError::Metadata)?;
     let added = server.add_client(client.clone()).await?;
-    tracing::info!(client = client.client_id, "a client has registered");
+    decision.client = Some(client.client_id.clone());
     Ok(describe(&client, &added))
 }
 
@@ -157,8 +168,19 @@ impl From<AddClientError> for RegistrationError {
 }
 
 impl RegistrationError {
+    /// The stable name, for logs and metrics.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::TokenMissing => "registration_token_missing",
+            Self::TokenWrong => "registration_token_wrong",
+            Self::Body => "registration_body",
+            Self::Metadata(_) => "registration_metadata",
+            Self::RedirectUri(_) => "registration_redirect_uri",
+            Self::Away(_) => "registration_away",
+        }
+    }
+
     fn answer(&self) -> Response {
-        tracing::info!(reason = %self, "a client was not registered");
         let (status, code, description) = match self {
             Self::TokenMissing => (StatusCode::UNAUTHORIZED, None, "an initial access token is required"),
             Self::TokenWrong => {

@@ -34,6 +34,13 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The address, or the first one of those that count as one.
+    pub(crate) const fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
 fn without_interface(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -12,7 +12,7 @@ pub(crate) use self::page::{Page, PageError, Styled, see_other};
 pub(crate) use self::password::is_password_hash;
 pub use self::password::{PasswordError, hash_password};
 pub(crate) use self::session::{People, Session};
-pub(crate) use self::sign_in::{SignInPage, sign_in, sign_out};
+pub(crate) use self::sign_in::{Asking, Entrance, sign_out};
 pub(crate) use self::user::{MAX_USERNAME, is_username};
 pub use self::user::{UserError, UserState, Users};
 pub(crate) use self::visitor::Visitor;

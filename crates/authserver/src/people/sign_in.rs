@@ -1,22 +1,23 @@
 //! Signing in: the same words and the same time whether the user is unknown, disabled or the password wrong.
 
 use askama::Template;
+use axum::response::{IntoResponse, Response};
 use countersign_dpop::time::Timestamp;
 use http::{HeaderValue, StatusCode};
 use zeroize::Zeroizing;
 
-use super::page::{Page, PageError, Styled};
+use super::page::{Page, PageError, Styled, see_other};
 use super::session::Cookie;
 use super::visitor::Visitor;
 use super::{password, user};
+use crate::decision::PageDecision;
 use crate::form::Form;
 use crate::server::Shared;
 
-/// The page with the two fields. Any page that needs somebody to be signed in shows it in its own place: the form goes
-/// to `target`, which calls [`sign_in`] and sends the browser to `target` again.
+/// The page with the two fields. Any page that needs somebody to be signed in shows it in its own place.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-pub(crate) struct SignInPage<'a> {
+struct SignInPage<'a> {
     target: &'a str,
     token: String,
     /// Who asks, if somebody does.
@@ -25,33 +26,67 @@ pub(crate) struct SignInPage<'a> {
     problem: Option<&'static str>,
 }
 
-impl<'a> SignInPage<'a> {
+/// Where somebody who is not signed in comes in, on the way to what is at `target`.
+pub(crate) struct Entrance<'a> {
+    pub(crate) server: &'a Shared,
+    pub(crate) visitor: &'a Visitor,
+    pub(crate) target: &'a str,
+    /// Who asks, if somebody does.
+    pub(crate) asked: Option<Asking<'a>>,
+    pub(crate) now: Timestamp,
+}
+
+/// A client that has sent the user.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) client: &'a str,
+    /// Where the forms may end.
+    pub(crate) end: &'a str,
+}
+
+impl Entrance<'_> {
     /// The page as it is shown first.
-    pub(crate) fn show(server: &Shared, visitor: &Visitor, target: &'a str, client: Option<&'a str>) -> Page {
-        let token = visitor.form_token(server, target);
-        let page = Self { target, token, client, username: "", problem: None };
-        Page::new(StatusCode::OK, &page).with_cookie(visitor.cookie(server))
+    pub(crate) fn show(&self) -> Response {
+        self.page(StatusCode::OK, "", None).into_response()
+    }
+
+    /// Signs in whoever filled in the form, and sends the browser on to where it wanted to go; or shows the form again.
+    pub(crate) async fn enter(&self, form: &Form, decision: &mut PageDecision) -> Result<Response, PageError> {
+        match sign_in(self.server, form, self.target, self.now).await? {
+            Ok(cookie) => {
+                decision.note("signed_in");
+                Ok(see_other(self.target, Some(cookie)))
+            }
+            Err(failure) => {
+                decision.refuse(failure.name(), &failure);
+                Ok(self.show_again(form, &failure).into_response())
+            }
+        }
     }
 
     /// The page after a try that failed.
-    pub(crate) fn show_again(
-        server: &Shared,
-        visitor: &Visitor,
-        target: &'a str,
-        client: Option<&'a str>,
-        form: &'a Form,
-        failed: &SignInFailure,
-    ) -> Page {
-        let token = visitor.form_token(server, target);
+    fn show_again(&self, form: &Form, failed: &SignInFailure) -> Page {
         let username = form.get("username").filter(|name| user::is_username(name)).unwrap_or_default();
-        let (status, problem, wait) = match failed {
-            SignInFailure::Wrong => (StatusCode::BAD_REQUEST, "User name or password is wrong.", None),
-            SignInFailure::TooMany { wait } => {
-                (StatusCode::TOO_MANY_REQUESTS, "Too many tries. Wait a few minutes, then try again.", Some(*wait))
+        match failed {
+            SignInFailure::Wrong => {
+                self.page(StatusCode::BAD_REQUEST, username, Some("User name or password is wrong."))
             }
-        };
-        let page = Self { target, token, client, username, problem: Some(problem) };
-        Page::new(status, &page).with_cookie(visitor.cookie(server)).with_retry_after(wait)
+            SignInFailure::TooMany { wait } => {
+                let problem = Some("Too many tries. Wait a few minutes, then try again.");
+                self.page(StatusCode::TOO_MANY_REQUESTS, username, problem).with_retry_after(Some(*wait))
+            }
+        }
+    }
+
+    fn page(&self, status: StatusCode, username: &str, problem: Option<&'static str>) -> Page {
+        let (target, token) = (self.target, self.visitor.form_token(self.server, self.target));
+        let client = self.asked.map(|asked| asked.client);
+        let page = Page::new(status, &SignInPage { target, token, client, username, problem });
+        let page = page.with_cookie(self.visitor.cookie(self.server));
+        match self.asked {
+            Some(asked) => page.with_form_target(asked.end),
+            None => page,
+        }
     }
 }
 
@@ -59,7 +94,7 @@ impl Styled for SignInPage<'_> {}
 
 /// Why somebody is not signed in.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SignInFailure {
+enum SignInFailure {
     #[error("user name or password is wrong, or the user is switched off")]
     Wrong,
     #[error("too many wrong passwords for one name; {wait} s to wait")]
@@ -71,7 +106,7 @@ pub(crate) enum SignInFailure {
 
 impl SignInFailure {
     /// The stable name, for logs and metrics.
-    pub(crate) const fn name(&self) -> &'static str {
+    const fn name(&self) -> &'static str {
         match self {
             Self::Wrong => "sign_in_wrong",
             Self::TooMany { .. } => "sign_in_too_many",
@@ -80,7 +115,7 @@ impl SignInFailure {
 }
 
 /// Signs in whoever filled in the form, for what is at `target`. Returns the field that sets the session's cookie.
-pub(crate) async fn sign_in(
+async fn sign_in(
     server: &Shared,
     form: &Form,
     target: &str,

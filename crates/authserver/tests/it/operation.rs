@@ -96,6 +96,9 @@ async fn an_address_that_asks_too_often_is_refused_unread() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let other = "GET /jwks HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.5\r\nconnection: close\r\n\r\n";
     assert!(exchange(&mut stream, other).await.starts_with("HTTP/1.1 200"), "another address by a trusted proxy");
+    let counted = r#"countersign_as_decisions_total{endpoint="jwks",outcome="refused",code="source_limited"} 1"#;
+    let metrics = admin(&world, "/metrics").await.text;
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
     served.abort();
 }
 
