@@ -29,6 +29,7 @@ mod restart;
 mod rotation;
 mod rows;
 mod signed_requests;
+mod suite;
 mod support;
 mod trouble;
 mod vectors;
