@@ -44,6 +44,7 @@ macro_rules! checks {
 checks![
     once::records_each_entry_once,
     once::of_many_at_once_exactly_one_is_first,
+    once::a_refused_one_of_many_at_once_leaves_nothing,
     once::remembers_across_a_restart,
     memory::demands_a_nonce_of_its_epoch_at_and_before_the_floor,
     memory::sweeps_what_has_ended_and_nothing_that_lives,

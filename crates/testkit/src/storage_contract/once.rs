@@ -46,6 +46,28 @@ pub(super) async fn of_many_at_once_exactly_one_is_first(opener: &dyn Opener) {
     }
 }
 
+/// What is refused for its assertion leaves its proof to whoever comes at the same time, before or after it.
+pub(super) async fn a_refused_one_of_many_at_once_leaves_nothing(opener: &dyn Opener) {
+    let storage = opener.open(NOW - 600).await;
+    assert_eq!(record(storage.as_ref(), Some(proof(1, NOW)), Some(assertion(1, NOW + 60)), NOW).await, Verdict::First);
+    let requests = (0..50).map(|n| (100 + n / 2, if n % 2 == 0 { 1 } else { 100 + n / 2 }));
+    let tasks: Vec<_> = requests
+        .map(|(proof_id, assertion_id)| {
+            let (proof, assertion) = (Some(proof(proof_id, NOW)), Some(assertion(assertion_id, NOW + 60)));
+            let storage = storage.clone();
+            tokio::spawn(async move {
+                let verdict = storage.record(&SingleUse { proof, assertion }, at(NOW)).await.unwrap();
+                (assertion_id, verdict)
+            })
+        })
+        .collect();
+    for task in tasks {
+        let (assertion, verdict) = task.await.unwrap();
+        assert_eq!(verdict == Verdict::First, assertion != 1, "{verdict:?}");
+    }
+    assert_eq!(storage.count_recorded().await.unwrap(), 2 + 2 * 25);
+}
+
 pub(super) async fn remembers_across_a_restart(opener: &dyn Opener) {
     let storage = opener.open(NOW - 600).await;
     let epoch = storage.epoch();

@@ -98,6 +98,9 @@ impl Storage for SqlStorage {
     }
 
     fn commit<'a>(&'a self, once: &'a SingleUse, changes: &'a [Change], now: Timestamp) -> Stored<'a, Verdict> {
+        if changes.is_empty() {
+            return Box::pin(self.writer.record(*once, now));
+        }
         let (once, changes): (_, Arc<[Change]>) = (*once, changes.into());
         Box::pin(self.writer.write(Some(now), move |work, memory| {
             let changes = changes.clone();

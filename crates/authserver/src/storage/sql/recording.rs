@@ -1,9 +1,13 @@
 //! Recording what is good for one request only.
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
 use countersign_dpop::replay::ReplayEntry;
+use countersign_dpop::time::Timestamp;
 
 use super::entries;
-use super::work::Work;
+use super::work::{Value, Work};
 use crate::storage::memory::Memory;
 use crate::storage::{AssertionEntry, Change, SingleUse, Verdict};
 
@@ -73,6 +77,105 @@ async fn record(work: &mut Work, memory: &Memory, once: &SingleUse) -> Result<Ve
         return Ok(Verdict::AssertionReplayed);
     }
     Ok(Verdict::First)
+}
+
+/// Records of each request all or nothing, as [`commit`] without changes does one after the other; in two statements,
+/// however many requests there are.
+pub(super) async fn record_all(
+    work: &mut Work,
+    memory: &Memory,
+    requests: &[SingleUse],
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    let judged: Vec<Option<Verdict>> = requests.iter().map(|once| judge(memory, once)).collect();
+    let good = || requests.iter().zip(&judged).filter(|(_, refused)| refused.is_none()).map(|(once, _)| once);
+    let proofs = good().filter_map(|once| once.proof.as_ref()).map(|proof| (*proof.key.as_bytes(), proof.not_after));
+    let assertions = good().filter_map(|once| once.assertion).map(|entry| (*entry.key.as_bytes(), entry.not_after));
+    let mut proofs = Fresh::insert(work, &PROOFS, proofs).await?;
+    let mut assertions = Fresh::insert(work, &ASSERTIONS, assertions).await?;
+    let verdict = |(once, refused): (&SingleUse, Option<Verdict>)| {
+        let (proof, assertion) = (once.proof.map(|it| *it.key.as_bytes()), once.assertion.map(|it| *it.key.as_bytes()));
+        match (refused, proofs.has(proof), assertions.has(assertion)) {
+            (Some(refused), _, _) => refused,
+            (None, false, _) => Verdict::ProofReplayed,
+            (None, true, false) => Verdict::AssertionReplayed,
+            (None, true, true) => {
+                proofs.take(proof);
+                assertions.take(assertion);
+                Verdict::First
+            }
+        }
+    };
+    let verdicts = requests.iter().zip(judged).map(verdict).collect();
+    proofs.take_back(work, &PROOFS).await?;
+    assertions.take_back(work, &ASSERTIONS).await?;
+    Ok(verdicts)
+}
+
+/// A table of keys of 32 bytes.
+struct Table {
+    /// Inserts as many keys as `$3` says, which stand in `$1`, with their times in `$2`; the rows are those that are new.
+    insert: &'static str,
+    delete: &'static str,
+}
+
+const PROOFS: Table = Table {
+    insert: "WITH RECURSIVE place (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM place WHERE i + 1 < $3)
+             INSERT INTO used_proof (replay_key, not_after)
+             SELECT substr($1, 1 + 32 * i, 32), CAST(substr($2, 1 + 20 * i, 20) AS BIGINT) FROM place WHERE true
+             ON CONFLICT DO NOTHING RETURNING replay_key",
+    delete: "DELETE FROM used_proof WHERE replay_key = $1",
+};
+
+const ASSERTIONS: Table = Table {
+    insert: "WITH RECURSIVE place (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM place WHERE i + 1 < $3)
+             INSERT INTO used_assertion (assertion_key, not_after)
+             SELECT substr($1, 1 + 32 * i, 32), CAST(substr($2, 1 + 20 * i, 20) AS BIGINT) FROM place WHERE true
+             ON CONFLICT DO NOTHING RETURNING assertion_key",
+    delete: "DELETE FROM used_assertion WHERE assertion_key = $1",
+};
+
+/// Keys that were inserted just now and that no request has yet.
+struct Fresh(HashSet<[u8; 32]>);
+
+impl Fresh {
+    async fn insert(
+        work: &mut Work,
+        table: &Table,
+        entries: impl Iterator<Item = ([u8; 32], Timestamp)>,
+    ) -> Result<Self, sqlx::Error> {
+        let (mut keys, mut times) = (Vec::new(), String::new());
+        for (key, not_after) in entries {
+            keys.extend_from_slice(&key);
+            // Writing to a string cannot fail.
+            let _ = write!(times, "{:020}", not_after.seconds());
+        }
+        let count = i64::try_from(keys.len() / 32).unwrap_or_default();
+        if count == 0 {
+            return Ok(Self(HashSet::new()));
+        }
+        let values = [Value::from(&keys[..]), Value::from(&times), Value::from(count)];
+        let rows = work.fetch_all(table.insert, &values).await?;
+        rows.iter().map(|row| row.array(0)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Nothing to record is always there to be had.
+    fn has(&self, key: Option<[u8; 32]>) -> bool {
+        key.is_none_or(|key| self.0.contains(&key))
+    }
+
+    fn take(&mut self, key: Option<[u8; 32]>) {
+        if let Some(key) = key {
+            self.0.remove(&key);
+        }
+    }
+
+    /// Removes what no request took after all: it came with something that was refused.
+    async fn take_back(self, work: &mut Work, table: &Table) -> Result<(), sqlx::Error> {
+        for key in &self.0 {
+            work.execute(table.delete, &[key.into()]).await?;
+        }
+        Ok(())
+    }
 }
 
 /// What the memory alone refuses.

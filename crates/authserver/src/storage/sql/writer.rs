@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::work::Work;
-use super::{Database, TIME_LIMIT, memory_row, sweeping};
-use crate::storage::StorageError;
+use super::{Database, TIME_LIMIT, memory_row, recording, sweeping};
 use crate::storage::memory::Memory;
+use crate::storage::{SingleUse, StorageError, Verdict};
 
 /// What an operation does in the transaction.
 pub(super) type Written<'w, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'w>>;
@@ -41,10 +41,23 @@ impl Writer {
         now: Option<Timestamp>,
         operation: impl for<'w> Fn(&'w mut Work, &'w Memory) -> Written<'w, T> + Send + Sync + 'static,
     ) -> Result<T, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        self.give(Operation { now, work: operation, outcome: None, reply }, answer).await
+    }
+
+    /// Records what a request may be accepted with only once, together with those of other requests.
+    pub(super) async fn record(&self, once: SingleUse, now: Timestamp) -> Result<Verdict, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        self.give(Recording { now, once, verdict: None, reply }, answer).await
+    }
+
+    async fn give<T>(
+        &self,
+        job: impl Job + 'static,
+        answer: oneshot::Receiver<Result<T, StorageError>>,
+    ) -> Result<T, StorageError> {
         let deadline = Instant::now() + TIME_LIMIT;
         let away = |reason: &str| StorageError::Unavailable { reason: reason.to_owned() };
-        let (reply, answer) = oneshot::channel();
-        let job = Operation { now, work: operation, outcome: None, reply };
         let given = tokio::time::timeout_at(deadline, self.jobs.send(Box::new(job))).await;
         given.map_err(|_| away("too many requests wait"))?.map_err(|_| away("the writer has ended"))?;
         let answer = tokio::time::timeout_at(deadline, answer).await;
@@ -68,6 +81,54 @@ trait Job: Send {
     /// Runs it; the outcome is kept until it is committed.
     fn run<'w>(&'w mut self, work: &'w mut Work, memory: &'w Memory) -> Written<'w, ()>;
     fn answer(self: Box<Self>, committed: Result<(), StorageError>);
+    /// What it records, if it does nothing else; [`Job::judged`] then takes the place of [`Job::run`].
+    fn recording(&self) -> Option<SingleUse> {
+        None
+    }
+    fn judged(&mut self, _verdict: Verdict) {}
+}
+
+/// An operation that only records.
+struct Recording {
+    now: Timestamp,
+    once: SingleUse,
+    verdict: Option<Verdict>,
+    reply: oneshot::Sender<Result<Verdict, StorageError>>,
+}
+
+impl Job for Recording {
+    fn now(&self) -> Option<Timestamp> {
+        Some(self.now)
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn run<'w>(&'w mut self, work: &'w mut Work, memory: &'w Memory) -> Written<'w, ()> {
+        Box::pin(async move {
+            self.verdict = Some(recording::commit(work, memory, &self.once, &[]).await?);
+            Ok(())
+        })
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StorageError>) {
+        let Self { verdict, reply, .. } = *self;
+        // A caller that is gone needs no answer.
+        let _ = reply.send(committed.and_then(|()| verdict.ok_or_else(no_outcome)));
+    }
+
+    fn recording(&self) -> Option<SingleUse> {
+        Some(self.once)
+    }
+
+    fn judged(&mut self, verdict: Verdict) {
+        self.verdict = Some(verdict);
+    }
+}
+
+fn no_outcome() -> StorageError {
+    StorageError::Unavailable { reason: "the operation has no outcome".to_owned() }
 }
 
 struct Operation<T, F> {
@@ -99,9 +160,8 @@ where
 
     fn answer(self: Box<Self>, committed: Result<(), StorageError>) {
         let Self { outcome, reply, .. } = *self;
-        let none = || StorageError::Unavailable { reason: "the operation has no outcome".to_owned() };
         // A caller that is gone needs no answer.
-        let _ = reply.send(committed.and_then(|()| outcome.ok_or_else(none)));
+        let _ = reply.send(committed.and_then(|()| outcome.ok_or_else(no_outcome)));
     }
 }
 
@@ -143,16 +203,33 @@ async fn write_together(database: &Database, batch: &mut [Box<dyn Job>], unswept
     let first = batch.iter().find_map(|job| job.now());
     let (mut work, before) = database.begin(first).await.map_err(Fault::Around)?;
     let mut memory = before;
-    for job in batch.iter_mut() {
-        job.run(&mut work, &memory).await.map_err(Fault::InOperation)?;
-        memory.highest_seen = memory.highest_seen.max(job.now().unwrap_or(Timestamp::MIN));
-    }
+    run_all(batch, &mut work, &mut memory).await.map_err(Fault::InOperation)?;
     *unswept += i64::try_from(batch.len()).unwrap_or(i64::MAX);
     sweep_if_due(&mut work, &mut memory, unswept).await.map_err(Fault::Around)?;
     if memory != before {
         memory_row::save(&mut work, &memory).await.map_err(Fault::Around)?;
     }
     work.commit().await.map_err(Fault::Around)
+}
+
+/// Runs one after the other, but those that only record all at once where they follow each other.
+async fn run_all(batch: &mut [Box<dyn Job>], work: &mut Work, memory: &mut Memory) -> Result<(), sqlx::Error> {
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let requests: Vec<SingleUse> = rest.iter().map_while(|job| job.recording()).collect();
+        let (now, later) = rest.split_at_mut(requests.len().max(1));
+        if let [job] = now {
+            job.run(work, memory).await?;
+        } else {
+            let verdicts = recording::record_all(work, memory, &requests).await?;
+            now.iter_mut().zip(verdicts).for_each(|(job, verdict)| job.judged(verdict));
+        }
+        for job in now {
+            memory.highest_seen = memory.highest_seen.max(job.now().unwrap_or(Timestamp::MIN));
+        }
+        rest = later;
+    }
+    Ok(())
 }
 
 /// So that one operation that the database cannot carry out does not fail those that came with it.
