@@ -39,6 +39,12 @@ pub(crate) struct AuthServerBench {
 }
 
 static RATIO_TO_CRYPTOGRAPHY: Column = Column::new("ratio_to_cryptography", "ratio", 3);
+/// The same without what the durable write costs.
+static RATIO_WITHOUT_WRITE: Column = Column::new("ratio_without_durable_write", "without the write", 3);
+/// CPU time as a ratio to the same among a thousand grants.
+static RATIO_TO_FEW_GRANTS: Column = Column::new("ratio_to_few_grants", "to few grants", 3);
+/// What the project wants of a token without its durable write.
+const GOAL: f64 = 1.5;
 
 /// Operations a round; as many are in flight at a time as `TOGETHER`.
 const CALLS: usize = 100;
@@ -66,35 +72,34 @@ impl AuthServerBench {
 
     /// Measures every row.
     pub(super) fn measure(&self) -> Result<Section, CommandError> {
-        let rows = alone(async || self.rows().await)?;
-        let title = "To the cryptography of one token".to_owned();
-        Ok(Section {
-            name: "authserver",
-            title: "Tokens of the authorization server",
-            notes: vec![format!(
-                "{TOGETHER} requests at a time; ratio to the cryptography of one token, in this process"
-            )],
-            groups: vec![Group { title, plotted: &RATIO_TO_CRYPTOGRAPHY, rows }],
-        })
+        let mut notes = vec![format!(
+            "{TOGETHER} requests at a time; ratio to the cryptography of one token, in this process: a verification of an \
+             assertion, one of a proof, and a signature"
+        )];
+        if database().is_none() {
+            notes.push("Postgres was not measured: COUNTERSIGN_DATABASE names no empty database".to_owned());
+        }
+        let groups = alone(async || self.groups().await)?;
+        Ok(Section { name: "authserver", title: "Tokens of the authorization server", notes, groups })
     }
 
-    async fn rows(&self) -> Result<Vec<Row>, CommandError> {
+    async fn groups(&self) -> Result<Vec<Group>, CommandError> {
         let keys = Keys::new()?;
-        let database = std::env::var_os("COUNTERSIGN_DATABASE").map(|url| url.to_string_lossy().into_owned());
+        let database = database();
         let steps = 2 * u64::from(self.grants) + 2 * FEW_GRANTS as u64;
         let bar = progress(if database.is_some() { steps } else { steps / 2 });
-        let mut rows = vec![self.cryptography(&keys)?];
+        let cryptography = self.cryptography(&keys)?;
+        let unit = cpu(&cryptography);
+        let mut groups = vec![group("The cryptography of one token", &RATIO_TO_CRYPTOGRAPHY, vec![cryptography])];
         for database in [None].into_iter().chain(database.map(Some)) {
-            self.measure_on(database.map(SecretString::from), &keys, &bar, &mut rows).await?;
+            groups.extend(self.measure_on(database.map(SecretString::from), &keys, &bar, unit).await?);
         }
         bar.finish_and_clear();
-        let cpu = |row: &Row| row.figure(&US_CPU_MEDIAN).unwrap_or_default();
-        let cryptography = cpu(&rows[0]);
-        for row in &mut rows {
-            let ratio = cpu(row) / cryptography;
+        for row in groups.iter_mut().flat_map(|group| &mut group.rows) {
+            let ratio = cpu(row) / unit;
             row.set(&RATIO_TO_CRYPTOGRAPHY, ratio);
         }
-        Ok(rows)
+        Ok(groups)
     }
 
     /// One verification of an assertion, one of a proof, one signature, and nothing else.
@@ -123,14 +128,16 @@ impl AuthServerBench {
         database: Option<SecretString>,
         keys: &Keys,
         bar: &ProgressBar,
-        rows: &mut Vec<Row>,
-    ) -> Result<(), CommandError> {
+        unit: f64,
+    ) -> Result<Vec<Group>, CommandError> {
         let name = if database.is_some() { "postgres" } else { "sqlite" };
         let directory = tempfile::tempdir().map_err(CommandError::internal)?;
         let server = keys.server(directory.path(), database.clone()).await?;
         bar.set_message(format!("tokens on {name}"));
-        rows.push(self.durable_writes(name, directory.path(), database).await?);
-        rows.push(self.tokens(name, &server, keys).await?);
+        let write = self.durable_writes(name, directory.path(), database).await?;
+        let mut token = self.tokens(name, &server, keys).await?;
+        token.set(&RATIO_WITHOUT_WRITE, (cpu(&token) - cpu(&write)) / unit);
+        let mut refreshes: Vec<Row> = Vec::new();
         let mut made = 0;
         for wanted in [FEW_GRANTS, self.grants as usize] {
             bar.set_message(format!("grants on {name}"));
@@ -142,10 +149,24 @@ impl AuthServerBench {
             made += count;
             let tokens: Vec<String> = tokens.iter().map(|token| token.to_string()).collect();
             if !tokens.is_empty() {
-                rows.push(self.refreshes(&format!("refresh-{name}-{made}-grants"), &server, keys, &tokens).await?);
+                let row = self.refreshes(&format!("refresh-{name}-{made}-grants"), &server, keys, &tokens).await?;
+                refreshes.push(row);
             }
         }
-        Ok(())
+        let few = refreshes.first().map(cpu).unwrap_or_default();
+        for row in &mut refreshes {
+            let ratio = cpu(row) / few;
+            row.set(&RATIO_TO_FEW_GRANTS, ratio);
+        }
+        Ok(vec![
+            group(&format!("The durable write alone on {name}"), &RATIO_TO_CRYPTOGRAPHY, vec![write]),
+            group(
+                &format!("A token on {name}, its durable write left out"),
+                &RATIO_WITHOUT_WRITE,
+                vec![token.with_goal(Some(GOAL))],
+            ),
+            group(&format!("A refresh on {name}, among few grants and among many"), &RATIO_TO_FEW_GRANTS, refreshes),
+        ])
     }
 
     /// What the storage takes for one proof and one assertion, and nothing else.
@@ -205,6 +226,19 @@ impl AuthServerBench {
         }
         Ok(row(name.to_owned(), &samples))
     }
+}
+
+/// `postgres://…` of an empty database, if one is to be measured too.
+fn database() -> Option<String> {
+    std::env::var_os("COUNTERSIGN_DATABASE").map(|url| url.to_string_lossy().into_owned())
+}
+
+fn cpu(row: &Row) -> f64 {
+    row.figure(&US_CPU_MEDIAN).unwrap_or_default()
+}
+
+fn group(title: &str, plotted: &'static Column, rows: Vec<Row>) -> Group {
+    Group { title: title.to_owned(), plotted, rows }
 }
 
 /// Sends the requests, up to `TOGETHER` at a time; each has to be granted.
