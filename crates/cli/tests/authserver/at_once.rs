@@ -98,7 +98,9 @@ async fn assertion(database: Database) {
     let world = World::new(database).await;
     let mut requests = world.requests(As::App, &[("grant_type", "client_credentials")]).await;
     let form = requests[0].form.clone();
-    requests.iter_mut().for_each(|request| request.form.clone_from(&form));
+    for request in &mut requests {
+        request.form.clone_from(&form);
+    }
     world.is_granted_once(&requests, 401, "invalid_client").await;
 }
 
@@ -106,7 +108,9 @@ async fn proof(database: Database) {
     let world = World::new(database).await;
     let mut requests = world.requests(As::App, &[("grant_type", "client_credentials")]).await;
     let proof = requests[0].proof.clone();
-    requests.iter_mut().for_each(|request| request.proof.clone_from(&proof));
+    for request in &mut requests {
+        request.proof.clone_from(&proof);
+    }
     world.is_granted_once(&requests, 400, "invalid_dpop_proof").await;
 }
 

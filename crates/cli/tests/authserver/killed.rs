@@ -22,6 +22,7 @@ fn kills() -> usize {
     wanted.unwrap_or(5)
 }
 
+#[expect(clippy::print_stderr, reason = "what a long run has seen is worth a line")]
 async fn killed(database: Database) {
     let issuer = Issuer::new(database);
     let tokens = issuer.refresh_tokens(TOGETHER).await;
@@ -56,7 +57,7 @@ async fn killed(database: Database) {
         .await;
     let Totals { tokens, replays, codes } = answers.totals.get();
     assert!(tokens > 0 && replays > 0 && codes > 0, "{tokens} tokens, {replays} replays, {codes} codes");
-    println!("{} kills: {tokens} tokens, {replays} replays refused, {codes} codes redeemed", kills());
+    eprintln!("{} kills: {tokens} tokens, {replays} replays refused, {codes} codes redeemed", kills());
 }
 
 /// What was answered, to tell when it is time.

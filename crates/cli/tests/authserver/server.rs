@@ -31,7 +31,6 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    #[expect(clippy::unnecessary_wraps, reason = "the other kind can fail")]
     pub(crate) fn sqlite() -> std::io::Result<Self> {
         Ok(Self { directory: tempfile::tempdir()?, postgres: None })
     }
