@@ -259,11 +259,7 @@ scopes = { "theirs" = ["read"] }
             "[\"other\"] }",
             "scopes: no [[resource]] has the scope \"other\"; add it there or remove it here",
         ),
-        (
-            "scopes = { \"theirs\" = [\"read\"] }",
-            "max_uses = 0",
-            "max_uses: out of bounds; write a number from 1 to 1000",
-        ),
+        ("scopes = { \"theirs\" = [\"read\"] }", "max_uses = 0", "max_uses: write a number from 1 to 1000"),
         (
             "issuer = \"https://idp.example\"",
             "issuer = \"kubernetes/serviceaccount\"",
