@@ -5,6 +5,7 @@ mod date;
 mod endpoint;
 mod error;
 mod form;
+mod trust;
 
 use std::time::Duration;
 
@@ -63,23 +64,19 @@ enum Roots {
 
 impl Http {
     pub(crate) fn new(limits: TimeLimits) -> Result<Self, TransportError> {
-        let builder = || {
-            reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .no_proxy()
-                .referer(false)
-                .connect_timeout(limits.connect)
-                .read_timeout(limits.idle)
-                .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(limits.connect)
+            .read_timeout(limits.idle)
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
+        let (builder, roots) = match trust::system() {
+            Some(trust) => (builder.tls_backend_preconfigured(trust), Roots::System),
+            None => (builder.tls_certs_only([]), Roots::None),
         };
-        let (client, roots) = match builder().build() {
-            Ok(client) => (client, Roots::System),
-            Err(_) => (
-                builder().tls_certs_only([]).build().map_err(|fault| TransportError::from_reqwest(&fault))?,
-                Roots::None,
-            ),
-        };
+        let client = builder.build().map_err(|fault| TransportError::from_reqwest(&fault))?;
         Ok(Self { client, answer_limit: limits.answer, roots })
     }
 
