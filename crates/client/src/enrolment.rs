@@ -73,7 +73,9 @@ impl Registration {
 const METADATA_LIFE: i64 = 3_600;
 
 #[derive(Default)]
-struct MetadataCache(Mutex<Option<(Timestamp, Arc<IssuerMetadata>)>>);
+struct MetadataCache(Mutex<Kept>);
+
+type Kept = Option<(Timestamp, Arc<IssuerMetadata>)>;
 
 impl Enrolment {
     pub(crate) fn new(registration: Registration, authenticator: Authenticator, prover: Prover, http: Http) -> Self {
@@ -96,10 +98,20 @@ impl Enrolment {
         {
             return Ok(metadata.clone());
         }
-        let metadata = Arc::new(discover_issuer(&self.http, &self.registration.issuer).await?);
+        let metadata = discover_issuer(&self.http, &self.registration.issuer).await?;
+        self.keep(&mut kept, metadata)
+    }
+
+    /// Goes by metadata that were read before this client was known.
+    pub(crate) async fn know(&self, metadata: IssuerMetadata) -> Result<Arc<IssuerMetadata>, DiscoveryError> {
+        self.keep(&mut *self.metadata.0.lock().await, metadata)
+    }
+
+    fn keep(&self, kept: &mut Kept, metadata: IssuerMetadata) -> Result<Arc<IssuerMetadata>, DiscoveryError> {
         self.observer.tell(|| self.metadata_read(&metadata));
         self.require_fit(&metadata)?;
-        *kept = Some((now, metadata.clone()));
+        let metadata = Arc::new(metadata);
+        *kept = Some((self.prover.clock.now(), metadata.clone()));
         Ok(metadata)
     }
 

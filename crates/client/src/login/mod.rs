@@ -151,7 +151,9 @@ impl Login {
         config = config.with_resource(&target.resource)?;
         config.scope = plan.scope.clone().or(target.scope);
         (config.allow_bearer, config.assume_dpop) = (plan.allow_bearer, plan.assume_dpop || plan.allow_bearer);
-        Self::with_client(config, &plan.label, tools).await
+        let enrolment = enrol(&config, &plan.label, tools)?;
+        let metadata = enrolment.know(metadata).await?;
+        Ok(Self { config, label: plan.label.clone(), enrolment, metadata })
     }
 
     /// A login of a client that is known: the issuer's metadata is read and the key opened.
@@ -159,13 +161,7 @@ impl Login {
     /// # Errors
     /// See [`LoginError`].
     pub async fn with_client(config: ClientConfig, label: &str, tools: &LoginTools) -> Result<Self, LoginError> {
-        let maker = ProofMaker::new(tools.keys.open(&config.keys.dpop)?);
-        let authenticator = authenticator(&config, tools.keys.as_ref(), maker.jkt())?;
-        let binding = config.binding(label);
-        let prover = Prover::new(maker, tools.clock.clone(), Arc::new(NonceJar::default()), binding);
-        let http = Http::new(tools.limits)?;
-        let mut enrolment = Enrolment::new(Registration::of(&config), authenticator, prover, http);
-        enrolment.observer = tools.observer.clone();
+        let enrolment = enrol(&config, label, tools)?;
         let metadata = enrolment.metadata().await?;
         Ok(Self { config, label: label.to_owned(), enrolment, metadata })
     }
@@ -280,6 +276,17 @@ impl Login {
         let (config, label) = (self.config.clone(), self.label.clone());
         Session { config, label, grant, tokens, jkt: *self.jkt(), created: self.enrolment.prover.clock.now() }
     }
+}
+
+/// The client, with its key opened.
+fn enrol(config: &ClientConfig, label: &str, tools: &LoginTools) -> Result<Enrolment, LoginError> {
+    let maker = ProofMaker::new(tools.keys.open(&config.keys.dpop)?);
+    let authenticator = authenticator(config, tools.keys.as_ref(), maker.jkt())?;
+    let prover = Prover::new(maker, tools.clock.clone(), Arc::new(NonceJar::default()), config.binding(label));
+    let http = Http::new(tools.limits)?;
+    let mut enrolment = Enrolment::new(Registration::of(config), authenticator, prover, http);
+    enrolment.observer = tools.observer.clone();
+    Ok(enrolment)
 }
 
 /// Where the tokens are for, and whose they are.
