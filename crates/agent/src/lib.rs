@@ -25,7 +25,7 @@ mod refusal;
 pub use self::agent::{Agent, AgentError, AgentSettings, Revoke, Revoking, Running};
 pub use self::binding::{Binding, BindingName, BindingSettings, Listen};
 pub use self::door::{Content, DoorBody};
-pub use self::filter::OutputFilter;
+pub use self::filter::{LaterSecrets, OutputFilter};
 pub use self::listener::ListenError;
 pub use self::lock::LockError;
 pub use self::peer::{Peer, ProcessInfo};

@@ -21,7 +21,7 @@ use crate::observe::{Observer, Step};
 use crate::prover::Prover;
 use crate::renewal::{KeptSession, TokenSource, blocking};
 use crate::sessions::{Session, SessionStore};
-use crate::token::{AccessToken, Source, TokenCache};
+use crate::token::{AccessToken, Source, TokenCache, TokenWatch, Tokens};
 
 /// One client at one issuer, with its key, its token and what it has learned of the servers. Clones share all that.
 ///
@@ -31,6 +31,7 @@ pub struct Client {
     pub(crate) enrolment: Enrolment,
     pub(crate) tokens: Arc<TokenCache>,
     source: TokenSource,
+    watch: TokenWatch,
     /// How many redirects are followed.
     pub(crate) redirects: u8,
 }
@@ -135,7 +136,7 @@ impl Client {
         let prover = Prover::new(maker, clock, Arc::new(NonceJar::default()), config.binding(label));
         let http = Http::new(TimeLimits::default())?;
         let enrolment = Enrolment::new(Registration::of(config), authenticator, prover, http);
-        Ok(Self { enrolment, tokens: Arc::default(), source, redirects: 0 })
+        Ok(Self { enrolment, tokens: Arc::default(), source, watch: TokenWatch::default(), redirects: 0 })
     }
 
     /// Follows up to `limit` redirects of one call, on the same origin and within the resource, each with a proof of
@@ -162,6 +163,12 @@ impl Client {
         Ok(self)
     }
 
+    /// Tells `watch` every access and refresh token that this client and its clones get from now on, before it is
+    /// used: for filters, which have to know what nobody may see. The first who watches is told, no other.
+    pub fn watch_tokens(&self, watch: impl Fn(&str) + Send + Sync + 'static) {
+        self.watch.set(watch);
+    }
+
     /// The thumbprint of the key that proofs are made with.
     pub fn jkt(&self) -> &Jkt {
         self.enrolment.prover.maker.jkt()
@@ -181,23 +188,31 @@ impl Client {
     }
 
     pub(crate) async fn token_and_source(&self) -> Result<(Arc<AccessToken>, Source), TokenError> {
-        let fetch = |refused| self.source.fetch(&self.enrolment, refused);
+        let fetch = |refused| self.source.fetch(&self.enrolment, refused, &self.watch);
         self.tokens.get(self.enrolment.prover.clock.now(), fetch).await
     }
 
-    /// Revokes the session's tokens at the issuer (RFC 7009) and forgets the session, also when the issuer could not
-    /// be told. True when it was told.
+    /// Revokes the client's tokens at the issuer (RFC 7009) and forgets them, and its session if it has one, also when
+    /// the issuer could not be told. False when the issuer takes no revocations.
     ///
     /// # Errors
     /// [`TokenError::Session`] when the session cannot be forgotten; otherwise why the issuer could not be told.
     pub async fn log_out(&self) -> Result<bool, TokenError> {
-        let TokenSource::Session(kept) = &self.source else { return Ok(false) };
+        let TokenSource::Session(kept) = &self.source else { return self.revoke_held().await };
         let _lock = kept.store.lock(&kept.id).await?;
         let revoked = self.revoke(kept).await;
         let (store, id) = (kept.store.clone(), kept.id);
         blocking(move || store.remove(&id)).await?;
         self.tokens.clear().await;
         revoked
+    }
+
+    /// Of a client that keeps nothing, the token that it holds is all there is to revoke.
+    async fn revoke_held(&self) -> Result<bool, TokenError> {
+        let Some(held) = self.tokens.take().await else { return Ok(true) };
+        let metadata = self.enrolment.metadata().await?;
+        let tokens = Tokens { access: AccessToken::clone(&held), refresh: None };
+        revoke(&self.enrolment, &metadata, &tokens).await
     }
 
     async fn revoke(&self, kept: &KeptSession) -> Result<bool, TokenError> {

@@ -7,7 +7,7 @@ use countersign_dpop::ErrorCode;
 use crate::enrolment::Enrolment;
 use crate::flows::{TokenError, client_credentials, refresh};
 use crate::sessions::{GrantKind, Session, SessionError, SessionId, SessionStore};
-use crate::token::{AccessToken, Source, Tokens};
+use crate::token::{AccessToken, Source, TokenWatch, Tokens};
 
 /// Where tokens come from.
 #[derive(Clone, Debug)]
@@ -31,13 +31,16 @@ impl TokenSource {
         &self,
         enrolment: &Enrolment,
         refused: Option<Arc<AccessToken>>,
+        watch: &TokenWatch,
     ) -> Result<(AccessToken, Source), TokenError> {
         match self {
             Self::ClientCredentials => {
                 let metadata = enrolment.metadata().await?;
-                Ok((client_credentials(enrolment, &metadata).await?.access, Source::Fetched))
+                let tokens = client_credentials(enrolment, &metadata).await?;
+                watch.tell(&tokens);
+                Ok((tokens.access, Source::Fetched))
             }
-            Self::Session(kept) => kept.fetch(enrolment, refused).await,
+            Self::Session(kept) => kept.fetch(enrolment, refused, watch).await,
         }
     }
 }
@@ -47,13 +50,16 @@ impl KeptSession {
         &self,
         enrolment: &Enrolment,
         refused: Option<Arc<AccessToken>>,
+        watch: &TokenWatch,
     ) -> Result<(AccessToken, Source), TokenError> {
-        if let Some(token) = self.load().await?.usable(enrolment, refused.as_deref()) {
+        let session = self.load().await?;
+        watch.tell(&session.tokens);
+        if let Some(token) = session.usable(enrolment, refused.as_deref()) {
             return Ok((token, Source::Kept));
         }
         // In a task of its own: a caller who goes away while the server rotates the refresh token would lose it.
-        let (kept, enrolment) = (self.clone(), enrolment.clone());
-        let renewal = tokio::spawn(async move { kept.renew(&enrolment, refused.as_deref()).await });
+        let (kept, enrolment, watch) = (self.clone(), enrolment.clone(), watch.clone());
+        let renewal = tokio::spawn(async move { kept.renew(&enrolment, refused.as_deref(), &watch).await });
         renewal.await.unwrap_or(Err(TokenError::Interrupted))
     }
 
@@ -62,15 +68,18 @@ impl KeptSession {
         &self,
         enrolment: &Enrolment,
         refused: Option<&AccessToken>,
+        watch: &TokenWatch,
     ) -> Result<(AccessToken, Source), TokenError> {
         let lock = self.store.lock(&self.id).await?;
         let mut session = self.load().await?;
+        watch.tell(&session.tokens);
         if let Some(token) = session.usable(enrolment, refused) {
             return Ok((token, Source::Kept));
         }
         // What cannot be written now could not be written after the server has rotated the refresh token either.
         session = self.save(session).await?;
         session.tokens = self.new_tokens(enrolment, &mut session).await?;
+        watch.tell(&session.tokens);
         let session = self.save(session).await?;
         drop(lock);
         Ok((session.tokens.access, Source::Fetched))

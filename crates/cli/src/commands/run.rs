@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use countersign_agent::journal::{Entry, Event};
-use countersign_agent::{AgentSettings, Listen, OutputFilter, Running};
+use countersign_agent::{AgentSettings, LaterSecrets, Listen, OutputFilter, Running};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 use zeroize::Zeroizing;
 
-use super::agent::quick::{self, Home, Quick};
+use super::agent::home::Home;
+use super::agent::quick::{self, Quick};
 use crate::error::CommandError;
 use crate::logging::{self, LogFlags};
 use crate::{input, render};
@@ -67,7 +69,7 @@ impl RunCommand {
         let (home, running) = self.quick.open(&self.resource, listen, AgentSettings::default()).await?;
         let filter = if self.no_filter { None } else { Some(self.filter(&home, &running).await?) };
         let child = self.spawn(&running, filter.is_some())?;
-        let (status, found) = self.watch(child, filter).await?;
+        let (status, found) = watch(child, filter.unwrap_or_default()).await?;
         if found > 0 {
             report(&home, &running, found)?;
         }
@@ -75,18 +77,21 @@ impl RunCommand {
         Ok(exit_code(status, found))
     }
 
-    /// What the output must not hold.
-    async fn filter(&self, home: &Home, running: &Running) -> Result<Vec<Zeroizing<String>>, CommandError> {
-        let mut secrets = match home.client(running) {
-            Some(client) => quick::secrets(client).await,
-            None => Vec::new(),
-        };
+    /// What the output must not hold: what a person says, and every token that the binding has or gets.
+    async fn filter(&self, home: &Home, running: &Running) -> Result<Forbidden, CommandError> {
+        let mut forbidden = Forbidden::default();
+        if let Some(client) = home.client(running) {
+            let later = forbidden.tokens.clone();
+            client.watch_tokens(move |token| later.add(token));
+            // Where there is none, the program is told so when it asks for something.
+            let _ = client.token().await;
+        }
         if let Some(file) = &self.canaries {
             let bytes = input::read_secret(file, "file of canaries")?;
             let text = String::from_utf8_lossy(&bytes);
-            secrets.extend(text.lines().map(|line| Zeroizing::new(line.to_owned())));
+            forbidden.canaries = text.lines().map(|line| Zeroizing::new(line.to_owned())).collect();
         }
-        Ok(secrets)
+        Ok(forbidden)
     }
 
     fn spawn(&self, running: &Running, filtered: bool) -> Result<Child, CommandError> {
@@ -112,45 +117,49 @@ impl RunCommand {
         let named = program.to_string_lossy().into_owned();
         command.spawn().map_err(|fault| CommandError::configuration(format!("cannot run {named}: {fault}")))
     }
+}
 
-    async fn watch(
-        &self,
-        mut child: Child,
-        secrets: Option<Vec<Zeroizing<String>>>,
-    ) -> Result<(ExitStatus, usize), CommandError> {
-        let found = Arc::new(Mutex::new(0_usize));
-        let secrets = secrets.unwrap_or_default();
-        let out = pass(child.stdout.take(), std::io::stdout(), &secrets, &found);
-        let err = pass(child.stderr.take(), std::io::stderr(), &secrets, &found);
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .map_err(|fault| CommandError::internal(format!("cannot listen for signals: {fault}")))?;
-        let status = tokio::select! {
-            status = child.wait() => status,
-            _ = terminate.recv() => {
-                // An interrupt reaches the program by itself, from the terminal; this one has to be passed on.
-                let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-                if let Some(pid) = pid {
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-                }
-                child.wait().await
+/// What the output of a program must not hold.
+#[derive(Default)]
+struct Forbidden {
+    canaries: Vec<Zeroizing<String>>,
+    tokens: LaterSecrets,
+}
+
+/// Waits for the program's end. The second is how often its output held something forbidden.
+async fn watch(mut child: Child, forbidden: Forbidden) -> Result<(ExitStatus, usize), CommandError> {
+    let found = Arc::new(Mutex::new(0_usize));
+    let out = pass(child.stdout.take(), std::io::stdout(), &forbidden, &found);
+    let err = pass(child.stderr.take(), std::io::stderr(), &forbidden, &found);
+    let ended = end(&mut child);
+    // Together: a program that writes much waits until it is read.
+    let (status, (), ()) = tokio::join!(ended, out, err);
+    let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((status?, found))
+}
+
+async fn end(child: &mut Child) -> Result<ExitStatus, CommandError> {
+    let deaf = |fault| CommandError::internal(format!("cannot listen for signals: {fault}"));
+    // An interrupt reaches the program by itself, from the terminal, and is its to deal with: we end when it does.
+    let _interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+    let status = tokio::select! {
+        status = child.wait() => status,
+        _ = terminate.recv() => {
+            let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+            if let Some(pid) = pid {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
-        };
-        let status = status.map_err(|fault| CommandError::internal(format!("the program was lost: {fault}")))?;
-        tokio::join!(out, err);
-        let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((status, found))
-    }
+            child.wait().await
+        }
+    };
+    status.map_err(|fault| CommandError::internal(format!("the program was lost: {fault}")))
 }
 
 /// Passes output on, without the secrets in it.
-async fn pass(
-    from: Option<impl AsyncRead + Unpin>,
-    mut to: impl Write,
-    secrets: &[Zeroizing<String>],
-    found: &Mutex<usize>,
-) {
+async fn pass(from: Option<impl AsyncRead + Unpin>, mut to: impl Write, forbidden: &Forbidden, found: &Mutex<usize>) {
     let Some(mut from) = from else { return };
-    let mut filter = OutputFilter::new(secrets);
+    let mut filter = OutputFilter::new(&forbidden.canaries, forbidden.tokens.clone());
     let mut buffer = vec![0; 16_384];
     while let Ok(read) = from.read(&mut buffer).await {
         let shown = match read {

@@ -66,6 +66,11 @@ impl TokenCache {
         }
     }
 
+    /// Takes the token that is held, and forgets it.
+    pub(crate) async fn take(&self) -> Option<Arc<AccessToken>> {
+        std::mem::take(&mut *self.state.lock().await).held
+    }
+
     /// Forgets whatever is kept.
     pub(crate) async fn clear(&self) {
         *self.state.lock().await = State::default();

@@ -1,6 +1,7 @@
 //! Access tokens and refresh tokens.
 
 mod cache;
+mod watch;
 
 use std::fmt;
 
@@ -10,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 pub(crate) use self::cache::{Source, TokenCache};
+pub(crate) use self::watch::TokenWatch;
 
 /// What came of a grant.
 #[derive(Debug)]
