@@ -55,21 +55,20 @@ pub(crate) struct Keys {
 impl Keys {
     /// The store.
     pub(crate) fn place(&self) -> Result<KeyPlace, CommandError> {
-        let Some(text) = &self.keys else { return data_directory("keys", "--keys DIR").map(KeyPlace::Files) };
-        let usual = || data_directory("keys", "--keys DIR");
-        // A store that is named whole needs no home directory.
-        let usual = if text.contains([':', '/']) { PathBuf::new() } else { usual()? };
-        KeyPlace::parse_with_default(text, &usual).map_err(|fault| {
-            CommandError::configuration(format!("--keys {text}: {fault}")).with_hint(
-                "file, secret-service and kernel-keyring alone are for the usual directory; a path is for files",
-            )
-        })
+        place(self.keys.as_deref())
     }
 }
 
-/// The directory of the sealed files: `given`, or the usual one.
-pub(crate) fn directory(given: Option<PathBuf>) -> Result<PathBuf, CommandError> {
-    given.map_or_else(|| data_directory("keys", "--keys DIR"), Ok)
+/// The store of that name, or the usual one.
+pub(crate) fn place(store: Option<&str>) -> Result<KeyPlace, CommandError> {
+    let usual = || data_directory("keys", "--keys DIR");
+    let Some(text) = store else { return usual().map(KeyPlace::Files) };
+    // A store that is named whole, or is nowhere, needs no home directory.
+    let usual = if text == "memory" || text.contains([':', '/']) { PathBuf::new() } else { usual()? };
+    KeyPlace::parse_with_default(text, &usual).map_err(|fault| {
+        CommandError::configuration(format!("--keys {text}: {fault}"))
+            .with_hint("file, secret-service and kernel-keyring alone are for the usual directory; a path is for files")
+    })
 }
 
 /// A directory of countersign's in the user's data directory.

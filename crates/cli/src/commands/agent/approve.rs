@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_agent::approval::{Ask, Decision};
+use countersign_agent::approval::{Ask, Decision, Subject};
 use countersign_agent::control::ControlClient;
 use countersign_dpop::time::{Clock, SystemClock};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
@@ -114,9 +114,13 @@ async fn ask(agent: &ControlClient) -> Result<ExitCode, CommandError> {
                     current = None;
                 }
                 if current.is_none() {
+                    let more = waiting.waiting.len().saturating_sub(1);
                     current = waiting.waiting.into_iter().next();
                     if let Some(ask) = current.as_ref().filter(|ask| shown.insert(ask.id)) {
                         show(ask);
+                        if more > 0 {
+                            render::status(format_args!("{more} more wait after it"));
+                        }
                         render::status(format_args!("{NAME}{}?{NAME:#} [y/seconds/n]", ask.id));
                     }
                 }
@@ -169,5 +173,15 @@ fn show(ask: &Ask) {
     let known = if ask.verified { "" } else { "  (not verified)" };
     let asked_by = if chain.is_empty() { "unknown: it came over the port".to_owned() } else { chain.join(" ← ") };
     fact("asked by", &format!("{asked_by}{known}"));
+    fact("a yes is", covers(&ask.subject));
     fact("lapses in", &format!("{left} s"));
+}
+
+/// What a plain yes is good for.
+const fn covers(subject: &Subject) -> &'static str {
+    match subject {
+        Subject::Binding { .. } => "for everything that the policy allows, until the agent ends or is locked",
+        Subject::Tool { .. } => "for this tool, until the agent ends or is locked",
+        Subject::Call { .. } => "for this request only; with a number of seconds for the same until then",
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use countersign_agent::journal::{self, Entry};
 
-use super::quick::{JOURNAL, base_directory};
+use super::home::{JOURNAL, base_directory};
 use super::steer::{Which, directories};
 use crate::error::CommandError;
 use crate::render::{self, BAD, BOLD, DIM, GOOD, styled};

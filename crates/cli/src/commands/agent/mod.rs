@@ -1,6 +1,8 @@
 //! `countersign agent`: the local signing proxy, and how a person sees and steers it.
 
 mod approve;
+pub(crate) mod home;
+pub(crate) mod identity;
 mod journal;
 pub(crate) mod quick;
 mod serve;

@@ -8,14 +8,15 @@ use std::time::Duration;
 use clap::Args;
 use countersign_agent::config::{AgentConfig, BindingConfig};
 use countersign_agent::{AgentSettings, BindingSettings, Listen, Running};
-use countersign_client::keys::KeyPlace;
 use countersign_client::login::LoginPlan;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::quick::{self, Home, Identity, Quick, Visit};
+use super::home::{CONTROL, Home};
+use super::identity::{Identity, log_in, of_file};
+use super::quick::{self, Quick};
 use crate::error::CommandError;
 use crate::logging::{self, LogFlags};
-use crate::{input, keys, render, serving};
+use crate::{input, render, serving};
 
 /// What to serve.
 #[derive(Debug, Args)]
@@ -103,7 +104,7 @@ impl Serve {
         }
         home.revoke_with(identities);
         home.open_control().await?;
-        render::status(format_args!("ready {}", home.directory.join(quick::CONTROL).display()));
+        render::status(format_args!("ready {}", home.directory.join(CONTROL).display()));
         Ok(home)
     }
 
@@ -128,12 +129,12 @@ impl Serve {
 impl Serve {
     async fn identity(&self, config: &BindingConfig) -> Result<Identity, CommandError> {
         if let Some(file) = &config.client {
-            return quick::of_file(file, &self.quick.sealing);
+            return of_file(file, &self.quick.sealing);
         }
-        let mut plan = LoginPlan::new(&config.resource, KeyPlace::Files(keys::directory(None)?));
+        let mut plan = LoginPlan::new(&config.resource, self.quick.key_place()?);
         plan.label = format!("agent {}", config.name);
         plan.scope.clone_from(&config.scope);
-        quick::log_in(&plan, &Visit::System, &self.quick.sealing).await
+        log_in(&plan, &self.quick.desk()).await
     }
 }
 

@@ -8,7 +8,7 @@ use countersign_agent::control::{ControlClient, ControlError};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::quick::{CONTROL, base_directory};
+use super::home::{CONTROL, base_directory};
 use crate::error::CommandError;
 use crate::render;
 
