@@ -171,6 +171,11 @@ pub(crate) fn alone<T: Send>(
     ended.map_err(|_| CommandError::internal("measuring ended early"))?
 }
 
+/// The CPU time that this thread has used so far, in nanoseconds.
+pub(super) fn thread_cpu() -> u64 {
+    nanoseconds(ClockId::ThreadCPUTime)
+}
+
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);

@@ -4,6 +4,7 @@
 //! share is here: rows and columns in `row`, clocks, rounds and medians in `measure`, table, JSON and progress in
 //! `output`.
 
+mod agent;
 mod authserver;
 mod check;
 mod fixture;
@@ -12,6 +13,7 @@ mod output;
 mod proofs;
 mod replay;
 mod report;
+mod resident;
 mod row;
 
 use std::process::ExitCode;
@@ -49,6 +51,12 @@ machine, and under the name of each bench an array of its rows.")]
         #[arg(long)]
         quick: bool,
     },
+    /// Requests that the local agent signs, beside forwarding alone and beside signing in process; memory of bindings
+    #[command(
+        after_help = "Example:\n  countersign bench agent --json\n\nWhat the rows are: countersign bench agent --help",
+        after_long_help = format!("Example:\n  countersign bench agent --json\n\n{}", agent::ROWS)
+    )]
+    Agent(agent::AgentBench),
     /// The whole check of a request at a resource server, with the access token cached
     #[command(
         after_help = "Example:\n  countersign bench check --json\n\nWhat the rows are: countersign bench check --help",
@@ -90,6 +98,7 @@ impl BenchCommand {
                 Some(path) => proofs::check(path, engine)?,
                 None => return bench.write(),
             },
+            What::Agent(bench) => bench.measure()?,
             What::AuthServer(bench) => bench.measure()?,
             What::Check(bench) => bench.measure(engine)?,
             What::Replay(bench) => bench.measure()?,
@@ -106,5 +115,6 @@ fn all(quick: bool, engine: Engine) -> Result<Vec<Section>, CommandError> {
         replay::ReplayBench::with_defaults(quick).measure()?,
         check::CheckBench::with_defaults(quick).measure(engine)?,
         authserver::AuthServerBench::with_defaults(quick).measure()?,
+        agent::AgentBench::with_defaults(quick).measure()?,
     ])
 }

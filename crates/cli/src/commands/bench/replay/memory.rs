@@ -11,8 +11,9 @@ use indicatif::ProgressBar;
 
 use super::super::fixture::at_once;
 use super::super::measure::{Measured, Samples, all_right};
+use super::super::resident;
 use super::super::row::{NS_MEDIAN, Row};
-use super::{BYTES_SYSTEM, BYTES_TABLES, ENTRIES, PEAK, RATIO_TO_HASH_SET, SECONDS, WINDOW, resident, row};
+use super::{BYTES_SYSTEM, BYTES_TABLES, ENTRIES, PEAK, RATIO_TO_HASH_SET, SECONDS, WINDOW, row};
 use crate::error::CommandError;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);

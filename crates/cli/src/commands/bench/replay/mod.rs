@@ -2,7 +2,6 @@
 
 mod memory;
 mod redis;
-mod resident;
 
 use std::time::Duration;
 
