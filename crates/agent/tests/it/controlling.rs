@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_agent::approval::Decision;
 use countersign_agent::control::{ControlClient, ControlError, Leak};
-use countersign_agent::journal::{self, Event};
+use countersign_agent::journal::{self, Event, Journal};
 use countersign_agent::policy::ApprovalMode;
-use countersign_agent::{AgentSettings, Policy};
+use countersign_agent::{Agent, AgentSettings, Policy};
+use countersign_testkit::FakeClock;
 use zeroize::Zeroizing;
 
 use crate::http::{get, unix};
 use crate::world::World;
 
-async fn controlled(world: &World, policy: Policy) -> (countersign_agent::Agent, ControlClient, std::path::PathBuf) {
+async fn controlled(world: &World, policy: Policy) -> (Agent, ControlClient, std::path::PathBuf) {
     let agent = world.agent(AgentSettings::default());
     let (_, socket) = world.socket(&agent, "", policy).await;
     let control = world.path("run/control.sock");
@@ -105,4 +106,28 @@ async fn a_leak_is_written_down() {
     control.leaked(&leak).await.expect("written");
     let line = world.journal().into_iter().find(|entry| entry.event == Event::Leaked).expect("a line");
     assert_eq!(line.note.as_deref(), Some("a token in the output of?[2J cat"));
+}
+
+#[tokio::test]
+async fn an_idle_agent_locks_itself_and_a_binding_ends_in_time() {
+    let (world, clock) = (World::start().await, FakeClock::default());
+    let journal = Journal::open(&world.path("journal.jsonl"), clock.shared()).expect("a journal");
+    let settings = AgentSettings { idle_lock: Some(60), ..AgentSettings::default() };
+    let agent = Agent::new(settings, journal, clock.shared()).expect("an agent");
+    let mut settings = world.settings("reader", &world.gateway, Policy::default());
+    settings.lifetime = Some(300);
+    let socket = agent.open(settings).await.expect("a binding").socket.expect("a socket");
+    let ask = async || unix(&socket, &get("/x", "")).await.status;
+    assert_eq!(ask().await, 200);
+    clock.advance(60);
+    assert_eq!(ask().await, 200, "not idle yet");
+    clock.advance(61);
+    assert_eq!((ask().await, agent.is_locked(), world.count(Event::Locked)), (423, true, 1));
+    agent.unlock(None).expect("unlocks");
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        clock.advance(30);
+        statuses.push(ask().await);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 410], "299 s are in time, 301 s are not");
 }

@@ -139,13 +139,13 @@ async fn events_arrive_as_they_are_sent_and_end_with_the_lock() {
     let mut text = String::new();
     let mut buffer = [0; 4_096];
     while !text.contains("data: one") {
-        let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut buffer)).await;
+        let read = tokio::time::timeout(Duration::from_mins(2), stream.read(&mut buffer)).await;
         let read = read.expect("in time").expect("read");
         assert!(read > 0, "{text}");
         text.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
     agent.lock(None).expect("locks");
-    let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut Vec::new())).await;
+    let ended = tokio::time::timeout(Duration::from_mins(2), stream.read_to_end(&mut Vec::new())).await;
     assert!(ended.is_ok(), "the stream ends with the lock");
     let said = unix(&socket, &get("/x", "")).await;
     assert_eq!((said.status, said.code().as_str()), (423, "A06"));

@@ -154,9 +154,8 @@ async fn thousands_of_connections_and_half_requests_do_not_stop_another_binding(
     let other = agent.open(world.settings("other", &world.gateway, Policy::default())).await.expect("a binding");
     let mut held = Vec::new();
     for number in 0..1_000_usize {
-        let connecting = tokio::time::timeout(Duration::from_millis(50), UnixStream::connect(&socket)).await;
-        // What the queue of the socket does not take any more, it does not take.
-        let Ok(Ok(mut stream)) = connecting else { break };
+        // What the queue of the socket does not take any more, it refuses.
+        let Ok(mut stream) = UnixStream::connect(&socket).await else { break };
         let half =
             ["GET /x HT", "GET /x HTTP/1.1\r\nHost: localhost\r\n", "", "POST /x HTTP/1.1\r\nContent-Length: 9\r\n"];
         let _ = stream.write_all(half[number % half.len()].as_bytes()).await;
@@ -189,7 +188,7 @@ async fn oversized_and_broken_heads_are_refused() {
         let mut stream = UnixStream::connect(&socket).await.expect("the socket");
         let _ = stream.write_all(head.as_bytes()).await;
         let mut bytes = Vec::new();
-        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+        let read = tokio::time::timeout(Duration::from_mins(2), stream.read_to_end(&mut bytes)).await;
         assert!(read.is_ok(), "{what}: it ends");
         let said = crate::http::parse(&bytes);
         assert!(matches!(said.status, 0 | 400 | 413 | 414 | 431), "{what}: {said:?}");

@@ -50,7 +50,7 @@ async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, text: &str) -> Sa
     // A refusal may come before the whole is sent, and end the connection: what was said is there all the same.
     let _ = stream.write_all(text.as_bytes()).await;
     let mut bytes = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+    let read = tokio::time::timeout(Duration::from_mins(2), stream.read_to_end(&mut bytes)).await;
     let _ = read.expect("in time");
     parse(&bytes)
 }

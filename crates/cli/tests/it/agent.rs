@@ -99,6 +99,38 @@ fn a_killed_agent_starts_again_where_it_was() {
     assert!(agent.steer(&["journal", "verify"]).printed().starts_with("whole:"));
 }
 
+/// The disk is full as far as this process is concerned: its files may grow to eight blocks of 512 bytes.
+#[test]
+fn an_agent_whose_journal_has_no_room_signs_nothing_and_says_so() {
+    let (system, directory) = (System::shared(), TempDir::new().unwrap());
+    let (socket, client) = (directory.path().join("agent/a.sock"), system.data.join("client.toml"));
+    let mut command = std::process::Command::new("sh");
+    // What would end a process that goes over the limit is ignored, so that writing fails as on a full disk.
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_countersign"), "agent"]);
+    command.args(["--resource", &system.gateway, "--client"]).arg(client).arg("--directory");
+    command.arg(directory.path().join("agent")).arg("--socket").arg(&socket);
+    let mut running = Running::of(command.current_dir("/"));
+    running.stderr_line("ready unix:");
+    let agent = Served { running, directory: directory.path().join("agent"), socket };
+    let mut said = String::new();
+    let signed = (0..50).take_while(|_| {
+        said = agent.get("/orders");
+        said.starts_with("HTTP/1.1 200 OK\r\n")
+    });
+    let signed = signed.count();
+    assert!((1..50).contains(&signed) && said.starts_with("HTTP/1.1 503"), "{signed}: {said}");
+    assert!(said.contains(r#""code":"A07""#) && said.contains("make room on the disk of the journal"), "{said}");
+    assert!(agent.get("/orders").starts_with("HTTP/1.1 503"), "and it stays so");
+    let mut agent = agent;
+    agent.running.stderr_line_with("nothing is signed while the journal cannot be written");
+    let journal = fs::read_to_string(agent.directory.join("journal.jsonl")).unwrap();
+    assert_eq!(journal.matches(r#""event":"signed""#).count(), signed, "what was signed is recorded, and nothing else");
+    let whole = Ended::run(
+        countersign().args(["agent", "journal", "verify", "--journal"]).arg(agent.directory.join("journal.jsonl")),
+    );
+    assert!(whole.printed().starts_with("whole:"));
+}
+
 #[test]
 fn a_person_is_asked_and_answers() {
     let (system, directory) = (System::shared(), TempDir::new().unwrap());

@@ -13,26 +13,26 @@ use crate::http::{self, free_port};
 use crate::process::{Ended, Running, countersign};
 use crate::system::System;
 
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A person's own directories.
-struct Home(TempDir);
+pub(crate) struct Home(pub(crate) TempDir);
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    fn variables(&self) -> [(&'static str, String); 2] {
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
         let at = |name: &str| self.0.path().join(name).to_str().unwrap().to_owned();
         [("COUNTERSIGN_SESSIONS", at("sessions")), ("COUNTERSIGN_KEYS", at("keys"))]
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::run(countersign().args(arguments).envs(self.variables()))
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.run(arguments).printed()).unwrap()
     }
 }
@@ -108,24 +108,24 @@ impl Site {
     }
 }
 
-fn loopback() -> String {
+pub(crate) fn loopback() -> String {
     format!("http://127.0.0.1:{}", free_port())
 }
 
-fn write_private(path: &Path, text: &str) {
+pub(crate) fn write_private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A browser as far as the pages need one.
 #[derive(Default)]
-struct Browser {
+pub(crate) struct Browser {
     cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
     /// Signs in, allows access, and goes where it is sent.
-    fn log_in(&mut self, origin: &str, url: &str) {
+    pub(crate) fn log_in(&mut self, origin: &str, url: &str) {
         let sign_in = self.send("GET", url, "");
         let typed = [("username", "ada"), ("password", PASSWORD)];
         let signed_in = self.press(origin, &sign_in, "login", &typed);

@@ -100,12 +100,22 @@ impl Running {
         directory: &Path,
     ) -> Self {
         let mut command = bare();
-        command.args(arguments).envs(variables.iter().copied()).current_dir(directory).stdin(Stdio::null());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::of(command.args(arguments).envs(variables.iter().copied()).current_dir(directory))
+    }
+
+    /// Starts a command of any kind.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         pass_on(child.stdout.take().unwrap(), sender.clone(), Line::Out);
         pass_on(child.stderr.take().unwrap(), sender, Line::Err);
         Self { child, lines: Mutex::new(lines), stdout: Vec::new(), stderr: Vec::new() }
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for the line `ready` and reads from it where the server is, and its admin address.
