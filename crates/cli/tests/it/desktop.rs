@@ -123,7 +123,8 @@ async fn a_client_by_the_official_sdk_needs_nothing_but_the_socket() {
     let (played, home) = (Played::start(), TempDir::new().unwrap());
     let socket = home.path().join("agent/a.sock");
     let arguments = ["agent", "--resource", &played.mcp(), "--keys", "memory", "--browser", "curl -sSL -o /dev/null"];
-    let places = ["--directory", home.path().to_str().unwrap(), "--socket", socket.to_str().unwrap()];
+    let directory = home.path().join("agent");
+    let places = ["--directory", directory.to_str().unwrap(), "--socket", socket.to_str().unwrap()];
     let mut agent = Running::start([&arguments[..], &places].concat(), &[], home.path());
     agent.stderr_line("ready unix:");
     let (tools, said) = rmcp_client::list_and_call(socket.to_str().unwrap(), "read_ledger".to_owned()).await.unwrap();

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::login::{Browser, Home, PASSWORD, loopback, write_private};
+use crate::played::Played;
 use crate::process::{Ended, Running, countersign};
-use crate::system::System;
 
 const SECRET: &str = "canary-secret-0123456789abcdef0123456789";
 const IDP: &str = "https://idp.example";
@@ -24,19 +24,19 @@ struct Site {
     api: String,
     idp_key: SoftwareKey,
     directory: TempDir,
-    /// What is behind the gateway: another one, which refuses what is not for it.
-    _upstream: std::sync::Arc<System>,
+    /// What is behind the gateway: a server that has nothing at the paths it is asked for.
+    _upstream: Played,
 }
 
 impl Site {
     fn start() -> Self {
-        let (directory, upstream) = (TempDir::new().unwrap(), System::shared());
+        let (directory, upstream) = (TempDir::new().unwrap(), Played::start());
         let (issuer, api) = (loopback(), loopback());
         let idp_key = SoftwareKey::generate(Algorithm::Es256).unwrap();
         let at = |name: &str| directory.path().join(name);
         write_private(&at("authserver.toml"), &authserver(&issuer, &api, &idp_key));
         write_private(&at("secret"), SECRET);
-        write_private(&at("gateway.toml"), &gateway(&issuer, &api, &upstream.gateway));
+        write_private(&at("gateway.toml"), &gateway(&issuer, &api, &upstream.origin));
         let start = |role: &str| {
             let file = at(&format!("{role}.toml"));
             let mut running = Running::start([role, "--config", file.to_str().unwrap()], &[], directory.path());
@@ -68,9 +68,9 @@ impl Site {
     fn lets_in(&self, home: &Home) -> bool {
         let called = home.run(&["call", "-i", "GET", &format!("{}/orders", self.api)]);
         let status = called.stdout.split_whitespace().nth(1).unwrap_or_default().to_owned();
-        assert!(matches!(status.as_str(), "421" | "401" | ""), "{called:?}");
-        // Another gateway is behind this one, and says that the request is not for it.
-        status == "421"
+        assert!(matches!(status.as_str(), "404" | "401" | ""), "{called:?}");
+        // It is not the gateway that has nothing there.
+        status == "404"
     }
 }
 
@@ -196,7 +196,7 @@ fn a_revoked_binding_of_a_running_agent_leaves_no_token_that_lives() {
     Browser::default().log_in(&site.issuer, &url);
     let address = agent.stderr_line("ready ").trim_start_matches("ready ").to_owned();
     let ask = || crate::http::get(&format!("{address}/orders"), &[]).status;
-    assert_eq!(ask(), 421, "signed, and let in");
+    assert_eq!(ask(), 404, "signed, and let in");
 
     // A session of an agent has a label, so the thief names it.
     let thief = stolen(&home);

@@ -23,17 +23,18 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Opens an agent in `given`, or in the first directory of its name that no other agent uses.
-    pub(crate) fn open(given: Option<&Path>, name: &str, settings: AgentSettings) -> Result<Self, CommandError> {
+    /// Opens an agent in `given`, or in the first directory of its name that no other agent uses, with its control
+    /// socket.
+    pub(crate) async fn open(given: Option<&Path>, name: &str, settings: AgentSettings) -> Result<Self, CommandError> {
         if let Some(directory) = given {
             let journal = journal(directory)?.map_err(CommandError::configuration)?;
-            return Self::with(journal, directory, settings);
+            return Self::with(journal, directory, settings).await;
         }
         let base = base_directory()?;
         for number in 1..=MAX_INSTANCES {
             let directory = base.join(if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
             match journal(&directory)? {
-                Ok(journal) => return Self::with(journal, &directory, settings),
+                Ok(journal) => return Self::with(journal, &directory, settings).await,
                 Err(JournalError::InUse) => {}
                 Err(fault) => return Err(broken(&directory, &fault)),
             }
@@ -41,8 +42,9 @@ impl Home {
         Err(CommandError::configuration(format!("{MAX_INSTANCES} agents of this name run already")))
     }
 
-    fn with(journal: Journal, directory: &Path, settings: AgentSettings) -> Result<Self, CommandError> {
+    async fn with(journal: Journal, directory: &Path, settings: AgentSettings) -> Result<Self, CommandError> {
         let agent = Agent::new(settings, journal, Arc::new(SystemClock)).map_err(CommandError::configuration)?;
+        agent.open_control(&directory.join(CONTROL)).await.map_err(CommandError::configuration)?;
         Ok(Self { agent, directory: directory.to_owned(), identities: OnceLock::new() })
     }
 
@@ -67,12 +69,6 @@ impl Home {
     pub(crate) fn client(&self, running: &Running) -> Option<&Client> {
         let identities = self.identities.get()?.iter();
         identities.map(|identity| &identity.client).find(|client| client.jkt() == running.binding.jkt())
-    }
-
-    /// Serves the control socket.
-    pub(crate) async fn open_control(&self) -> Result<(), CommandError> {
-        let path = self.directory.join(CONTROL);
-        self.agent.open_control(&path).await.map_err(CommandError::configuration)
     }
 }
 

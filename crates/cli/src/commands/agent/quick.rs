@@ -105,8 +105,9 @@ impl Quick {
     ) -> Result<(Home, Running), CommandError> {
         harden();
         let name = self.binding_name(resource)?;
+        // Nobody logs in to an agent that cannot be.
+        let home = Home::open(self.directory.as_deref(), name.as_str(), settings).await?;
         let identity = self.identity(resource, &name).await?;
-        let home = Home::open(self.directory.as_deref(), name.as_str(), settings)?;
         let scope = self.scope.clone().or(identity.scope.clone());
         let running = home
             .agent
@@ -123,7 +124,6 @@ impl Quick {
             .await
             .map_err(CommandError::configuration)?;
         home.revoke_with(vec![identity]);
-        home.open_control().await?;
         Ok((home, running))
     }
 

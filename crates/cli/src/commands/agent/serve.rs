@@ -90,7 +90,7 @@ impl Serve {
             .map_err(|fault| CommandError::configuration(format!("{}: {fault}", file.display())))?;
         quick::harden();
         let given = self.quick.directory.clone().or(config.directory);
-        let home = Home::open(given.as_deref(), "main", config.settings)?;
+        let home = Home::open(given.as_deref(), "main", config.settings).await?;
         let mut identities = Vec::new();
         for binding in config.bindings {
             let (running, identity) = self.binding(&home, binding).await?;
@@ -103,7 +103,6 @@ impl Serve {
             identities.push(identity);
         }
         home.revoke_with(identities);
-        home.open_control().await?;
         render::status(format_args!("ready {}", home.directory.join(CONTROL).display()));
         Ok(home)
     }
