@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 
 use crate::Check;
 use crate::browser::Browser;
-use crate::client::{Answer, As, Client, Sent, VERIFIER};
+use crate::client::{Answer, As, Client, Lost, Sent, VERIFIER};
 use crate::server::{CALLBACK, Database, Issuer, Running};
 
 pub(crate) const CHECKS: &[(&str, Check)] = &[
@@ -47,24 +47,28 @@ impl World {
         requests
     }
 
-    /// Sends all of them at the same time, one half to each process.
-    async fn send_at_once(&self, requests: &[Sent]) -> Vec<Answer> {
+    /// Sends all of them at the same time, one half to each process. A process that had too much to do (503) says
+    /// nothing of a request; how often that was comes beside the answers.
+    async fn send_at_once(&self, requests: &[Sent]) -> (Vec<Answer>, usize) {
         let sent = requests.iter().enumerate().map(|(index, request)| {
             let server = &self.processes[index % 2].url;
-            async move { self.client().send(server, request).await.unwrap() }
+            async move { self.client().send(server, request).await }
         });
-        join_all(sent).await
+        let answers: Vec<Result<Answer, Lost>> = join_all(sent).await;
+        assert!(answers.iter().all(|answer| !matches!(answer, Err(Lost::Gone))), "a process has ended");
+        let away = answers.iter().filter(|answer| answer.is_err()).count();
+        (answers.into_iter().flatten().collect(), away)
     }
 
-    /// Sends all of them: one is granted, all others get the OAuth error.
-    async fn is_granted_once(&self, requests: &[Sent], status: u16, error: &str) -> Answer {
-        let answers = self.send_at_once(requests).await;
+    /// Sends all of them: one is granted, all others get the OAuth error. `None` when nobody was told of the one.
+    async fn is_granted_once(&self, requests: &[Sent], status: u16, error: &str) -> Option<Answer> {
+        let (answers, away) = self.send_at_once(requests).await;
         let (mut granted, refused): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(Answer::is_granted);
-        assert_eq!(granted.len(), 1, "{refused:?}");
+        assert!(granted.len() == 1 || (granted.is_empty() && away > 0), "{granted:?} {refused:?} {away}");
         for answer in &refused {
             assert_eq!((answer.status, answer.error()), (status, error), "{answer:?}");
         }
-        granted.remove(0)
+        granted.pop()
     }
 }
 
@@ -119,7 +123,7 @@ async fn refresh_request(database: Database) {
     let token = world.issuer.refresh_tokens(1).await.remove(0);
     let request = world.client().request(As::Spa, &[("grant_type", "refresh_token"), ("refresh_token", &token)]).await;
     let granted = world.is_granted_once(&vec![request; REQUESTS], 400, "invalid_dpop_proof").await;
-    assert_ne!(granted.text("refresh_token"), token);
+    assert!(granted.is_none_or(|granted| granted.text("refresh_token") != token));
 }
 
 /// A token whose answer may have been lost is good until its successor is used, so each of many requests may be
@@ -128,11 +132,10 @@ async fn refresh_token(database: Database) {
     let world = World::new(database).await;
     let token = world.issuer.refresh_tokens(1).await.remove(0);
     let requests = world.requests(As::Spa, &[("grant_type", "refresh_token"), ("refresh_token", &token)]).await;
-    let answers = world.send_at_once(&requests).await;
-    assert!(answers.iter().any(Answer::is_granted), "{answers:?}");
+    let (answers, away) = world.send_at_once(&requests).await;
+    assert!(answers.iter().any(Answer::is_granted) || away > 0, "{answers:?}");
     for answer in &answers {
-        let is_known = answer.is_granted() || answer.status == 503 || answer.error() == "invalid_grant";
-        assert!(is_known, "{answer:?}");
+        assert!(answer.is_granted() || answer.error() == "invalid_grant", "{answer:?}");
     }
     let storage = world.issuer.database.storage().await;
     let listing = Listing { kind: EntryKind::RefreshToken, owner: None, after: None, limit: 1_000 };

@@ -87,7 +87,7 @@ impl Browser {
                 self.client.http().post(url).header("content-type", "application/x-www-form-urlencoded").body(form)
             }
         };
-        let answer = request.header("cookie", cookies.join("; ")).send().await.map_err(|_| Lost)?;
+        let answer = request.header("cookie", cookies.join("; ")).send().await.map_err(|_| Lost::Gone)?;
         for field in answer.headers().get_all("set-cookie") {
             let cookie = field.to_str().unwrap().split(';').next().unwrap();
             let (name, value) = cookie.split_once('=').unwrap();
@@ -95,7 +95,8 @@ impl Browser {
         }
         let location = answer.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
-        Ok(Page { status, text: answer.text().await.map_err(|_| Lost)?, location })
+        let text = answer.text().await.map_err(|_| Lost::Gone)?;
+        if status == 503 { Err(Lost::Away) } else { Ok(Page { status, text, location }) }
     }
 }
 

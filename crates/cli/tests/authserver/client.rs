@@ -59,9 +59,14 @@ impl Answer {
     }
 }
 
-/// There was no answer: the server may have done it, or not.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lost;
+/// There was no answer, or none that says what was done: the server may have done it, or not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lost {
+    /// The process is gone.
+    Gone,
+    /// It says that it cannot tell now (503).
+    Away,
+}
 
 impl Client {
     pub(crate) fn new(issuer: &str, key: SoftwareKey) -> Self {
@@ -138,10 +143,13 @@ impl Client {
         if let Some(proof) = proof {
             request = request.header("dpop", proof);
         }
-        let answer = request.body(encode(form)).send().await.map_err(|_| Lost)?;
+        let answer = request.body(encode(form)).send().await.map_err(|_| Lost::Gone)?;
         let nonce = answer.headers().get("dpop-nonce").map(|nonce| nonce.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
-        let body = answer.bytes().await.map_err(|_| Lost)?;
+        let body = answer.bytes().await.map_err(|_| Lost::Gone)?;
+        if status == 503 {
+            return Err(Lost::Away);
+        }
         let json = serde_json::from_slice(&body).unwrap_or_default();
         Ok(Answer { status, json, nonce })
     }

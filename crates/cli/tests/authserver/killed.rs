@@ -112,6 +112,14 @@ impl Load {
         self.life.changed().await.unwrap();
     }
 
+    /// Waits until it is worth asking again.
+    async fn wait(&mut self, lost: Lost) {
+        match lost {
+            Lost::Gone => self.next_life().await,
+            Lost::Away => tokio::task::yield_now().await,
+        }
+    }
+
     async fn ask(&self, of: As, form: &[(&str, &str)]) -> (Sent, Result<Answer, Lost>) {
         let (sent, answer) = self.client.ask(&self.server, of, form).await;
         if answer.as_ref().is_ok_and(Answer::is_granted) {
@@ -136,19 +144,21 @@ impl Load {
         let mut taken: Option<Sent> = None;
         loop {
             if let Some(sent) = &taken
-                && self.is_over(sent).await.is_err()
+                && let Err(lost) = self.is_over(sent).await
             {
-                self.next_life().await;
+                self.wait(lost).await;
                 continue;
             }
             let (sent, answer) = self.ask(As::App, &[("grant_type", "client_credentials")]).await;
-            if let Ok(answer) = answer {
-                assert!(answer.is_granted(), "{answer:?}");
-            } else {
-                self.next_life().await;
-                // Whether it was recorded or not: from here on it is.
-                if self.client.send(&self.server, &sent).await.is_err() {
-                    continue;
+            match answer {
+                Ok(answer) => assert!(answer.is_granted(), "{answer:?}"),
+                Err(lost) => {
+                    self.wait(lost).await;
+                    // Whether it was recorded or not: from here on it is.
+                    if let Err(lost) = self.client.send(&self.server, &sent).await {
+                        self.wait(lost).await;
+                        continue;
+                    }
                 }
             }
             taken = Some(sent);
@@ -165,7 +175,7 @@ impl Load {
                     assert!(answer.is_granted(), "a refresh token that was answered is lost: {answer:?}");
                     token = answer.text("refresh_token");
                 }
-                Err(Lost) => self.next_life().await,
+                Err(lost) => self.wait(lost).await,
             }
         }
     }
@@ -175,21 +185,24 @@ impl Load {
         self.next_life().await;
         let mut browser = Browser::new(self.client.clone());
         loop {
-            let Ok(code) = browser.allow(&self.server, "app").await else {
-                self.next_life().await;
-                continue;
+            let code = match browser.allow(&self.server, "app").await {
+                Ok(code) => code,
+                Err(lost) => {
+                    self.wait(lost).await;
+                    continue;
+                }
             };
-            let (mut lost, mut refreshed) = (false, None);
+            let (mut is_in_doubt, mut refreshed) = (false, None);
             let refresh_token = loop {
                 let form = redemption(&code);
                 match self.ask(As::App, &form.each_ref().map(|(name, value)| (*name, value.as_str()))).await.1 {
                     Ok(answer) if answer.is_granted() => break Some(answer.text("refresh_token")),
                     // It was redeemed, and only the answer was lost.
-                    Ok(answer) if lost && answer.error() == "invalid_grant" => break None,
+                    Ok(answer) if is_in_doubt && answer.error() == "invalid_grant" => break None,
                     Ok(answer) => panic!("a code that was answered is lost: {answer:?}"),
-                    Err(Lost) => {
-                        lost = true;
-                        self.next_life().await;
+                    Err(lost) => {
+                        is_in_doubt = true;
+                        self.wait(lost).await;
                     }
                 }
             };
@@ -197,7 +210,7 @@ impl Load {
             while let Some(token) = refresh_token.as_ref().filter(|_| refreshed.is_none()) {
                 match self.ask(As::App, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await.1 {
                     Ok(answer) => refreshed = Some(answer),
-                    Err(Lost) => self.next_life().await,
+                    Err(lost) => self.wait(lost).await,
                 }
             }
             assert!(refreshed.as_ref().is_none_or(Answer::is_granted), "a grant is lost: {refreshed:?}");
@@ -214,7 +227,7 @@ impl Load {
                     load.answers.count(|totals| totals.replays += 1);
                     break;
                 }
-                Err(Lost) => load.next_life().await,
+                Err(lost) => load.wait(lost).await,
             }
         };
         let form = redemption(code);
