@@ -38,12 +38,12 @@ pub enum StorageOpenError {
         fault: StorageError,
     },
     /// The Postgres server is there and will not have us: a wrong password, no such database.
-    #[error("{address} refuses: {fault}")]
+    #[error("{address} refuses: {reason}")]
     PostgresRefused {
         /// The database, without its password.
         address: String,
         /// What it said.
-        fault: StorageError,
+        reason: String,
     },
     /// The Postgres database cannot be reached or does not do what it should.
     #[error("{address} cannot be used: {fault}")]

@@ -99,7 +99,8 @@ fn refused_or_away(address: String, fault: sqlx::Error) -> StorageOpenError {
     let code = fault.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
     let is_refusal = code.starts_with("28") || code.starts_with("3D") || code == "42501";
     if is_refusal || matches!(fault, sqlx::Error::Configuration(_)) {
-        StorageOpenError::PostgresRefused { address, fault: fault.into() }
+        let reason = fault.as_database_error().map_or_else(|| fault.to_string(), |said| said.message().to_owned());
+        StorageOpenError::PostgresRefused { address, reason }
     } else {
         StorageOpenError::Postgres { address, fault: fault.into() }
     }

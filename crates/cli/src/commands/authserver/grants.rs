@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::error::CommandError;
 use crate::render;
 
-/// Lists what users have approved, and takes it back
+/// List what users have approved, and take it back
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  countersign authserver grants list --config authserver.toml")]
 pub(crate) struct GrantsCommand {
