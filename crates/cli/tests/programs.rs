@@ -1,10 +1,10 @@
-//! Ordinary programs behind the agent: the examples, run as they are.
+//! Ordinary programs behind the agent: the examples, run as they are; and a Redis server that is measured.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use countersign_testkit::service::trial;
+use countersign_testkit::service::{Service, find, free_address, trial};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
@@ -17,8 +17,30 @@ fn main() {
         python("requests", "requests_client.py"),
         python("httpx", "httpx_client.py"),
         trial("fetch_of_node", &["node"], || example(&[], &["node", "fetch.mjs"], "tea")),
+        trial("round_trips_to_redis_are_measured", &["redis-server"], round_trips_to_redis),
     ];
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn round_trips_to_redis() -> Result<(), Failed> {
+    let address = free_address()?;
+    let _server = Service::start(address, |directory| {
+        let mut command = Command::new(find("redis-server").ok_or(std::io::ErrorKind::NotFound)?);
+        let port = address.port().to_string();
+        command.current_dir(directory).args(["--bind", "127.0.0.1", "--save", "", "--port", &port]);
+        Ok(command)
+    })?;
+    let url = format!("redis://{address}");
+    let arguments = ["bench", "replay", "--entries", "10000", "--rounds", "1", "--json", "--redis", &url];
+    let output = Command::new(BINARY).args(arguments).output()?;
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout)?;
+    for name in ["redis-1-at-a-time", "redis-32-at-a-time"] {
+        let row = rows.iter().find(|row| row["name"] == name).ok_or(format!("no {name} in {rows:?}"))?;
+        if row["us_wall_median"].as_f64().is_none_or(|microseconds| microseconds <= 0.0) {
+            return Err(format!("{row}").into());
+        }
+    }
+    Ok(())
 }
 
 /// A Python program that needs a package, by the first interpreter that has it.

@@ -135,51 +135,15 @@ impl CheckBench {
 impl Plan {
     /// The rows of one algorithm: of judging, and of making proofs.
     fn rows(&self, algorithm: Algorithm, bar: &ProgressBar) -> Result<(Vec<Row>, Vec<Row>), CommandError> {
-        bar.set_message(format!("{algorithm}: making keys"));
-        let fixture = Fixture::new(Algorithms::all(), self.key_cache, self.engine)?;
-        let cold_fixture = Fixture::new(Algorithms::all(), self.key_cache, self.engine)?;
-        let unsigned_fixture = Fixture::new(
-            Algorithms::from_implementations(vec![Arc::new(BelieveAnything)]),
-            self.key_cache,
-            self.engine,
-        )?;
-        let counts = self.key_counts(algorithm);
-        let most = counts.iter().copied().max().unwrap_or(1);
-        let clients: Vec<_> = (0..most).map(|_| fixture.client(algorithm)).collect::<Result<_, _>>()?;
-        let one = &clients[0];
-        let unsigned = [unsigned_fixture.client(Algorithm::Es256)?];
-        unsigned_fixture.warm(&unsigned[0])?;
-
-        let mut rows = Rows::new(algorithm);
-        rows.add("library-verify", 1, "library", Box::new(LibraryVerify::new(one.clone(), algorithm)));
-        for count in counts {
-            let name = if count == 1 { "check-warm-1-key".to_owned() } else { format!("check-warm-{count}-keys") };
-            rows.add(
-                &name,
-                count,
-                warm_engine(algorithm, self.engine),
-                Box::new(Known::new(&fixture, &clients[..count])),
-            );
-        }
-        let cold = |seen| Box::new(Cold::new(&cold_fixture, algorithm, seen));
-        rows.add("check-cold", CALLS, "library", cold(Seen::Token));
-        rows.add("check-new-client", CALLS, "library", cold(Seen::Nothing));
-        if algorithm == Algorithm::Es256 {
-            let known = Known::new(&unsigned_fixture, &unsigned);
-            rows.add("check-without-signature", 1, "none", Box::new(known));
-            rows.add("reject-junk", CALLS, "none", Box::new(Refused::new(&fixture, one, Bad::Junk)));
-            rows.add("reject-forged", CALLS, "library", Box::new(Refused::new(&fixture, one, Bad::Forged)));
-        }
-        rows.add("library-sign", 1, "library", library_sign(one));
-        rows.add("make-proof", 1, "library", make_proof(one));
-
-        bar.set_message(format!("{algorithm}: warming up"));
-        warm(&fixture, &clients, self.warm)?;
+        bar.set_message(format!("{algorithm}: making and warming up keys"));
+        let parties = Parties::new(self, algorithm)?;
         bar.set_message(format!("{algorithm}: measuring"));
-        let mut rows = rows.measure(self.rounds, || bar.inc(1))?;
-        if algorithm == Algorithm::Es256 && most > 1 {
+        let mut rows = parties.rows(algorithm).measure(self.rounds, || bar.inc(1))?;
+        let known = parties.known.iter().rfind(|known| (2..=1_500).contains(&known.clients.len()));
+        if let Some(known) = known.filter(|_| algorithm == Algorithm::Es256) {
             bar.set_message("two threads against one");
-            rows.0.push(self.two_threads(&fixture, &clients, &rows.0, bar)?);
+            let row = self.two_threads(known, &rows.0, bar)?;
+            rows.0.push(row);
         }
         Ok(rows)
     }
@@ -189,25 +153,82 @@ impl Plan {
         if is_slow_to_make(algorithm) { vec![1] } else { self.keys.clone() }
     }
 
-    fn two_threads(
-        &self,
-        fixture: &Fixture,
-        clients: &[BenchClient],
-        rows: &[Row],
-        bar: &ProgressBar,
-    ) -> Result<Row, CommandError> {
-        let clients = &clients[..clients.len().min(1_500)];
-        let two = two_threads(fixture, clients, self.rounds, || bar.inc(1))?;
+    fn two_threads(&self, known: &KnownClients, rows: &[Row], bar: &ProgressBar) -> Result<Row, CommandError> {
+        let two = two_threads(&known.fixture, &known.clients, self.rounds, || bar.inc(1))?;
         let library = rows[0].figure(&NS_MEDIAN).unwrap_or(f64::NAN);
-        let name = format!("check-warm-{}-keys-2-threads", clients.len());
+        let name = format!("check-warm-{}-keys-2-threads", known.clients.len());
         Ok(Row::new(name, "a warm check while two threads check at once")
             .with(&NS_MEDIAN, two.cpu.median)
             .with(&RATIO_TO_LIBRARY_VERIFY, two.cpu.median / library)
             .with(&ENGINE, warm_engine(Algorithm::Es256, self.engine))
-            .with(&KEYS, clients.len())
+            .with(&KEYS, known.clients.len())
             .with(&SPEED_UP_CPU, two.speed_up_cpu)
             .with(&SPEED_UP_WALL, two.speed_up_wall)
             .with_spread(two.cpu.quartiles[0] / library, two.cpu.quartiles[1] / library))
+    }
+}
+
+/// Who takes part for one algorithm. Every number of known clients has a server of its own, so that none pushes the keys
+/// of another out of its memory.
+struct Parties {
+    known: Vec<KnownClients>,
+    /// A server that knows nobody for long.
+    cold: Fixture,
+    /// A server that believes every signature, and its client.
+    believing: KnownClients,
+    engine: Engine,
+}
+
+/// A server, and clients that have come to it often.
+struct KnownClients {
+    fixture: Fixture,
+    clients: Vec<BenchClient>,
+}
+
+impl Parties {
+    fn new(plan: &Plan, algorithm: Algorithm) -> Result<Self, CommandError> {
+        let known = |count| KnownClients::new(Algorithms::all(), algorithm, count, plan);
+        let believing = Algorithms::from_implementations(vec![Arc::new(BelieveAnything)]);
+        Ok(Self {
+            known: plan.key_counts(algorithm).into_iter().map(known).collect::<Result<_, _>>()?,
+            cold: Fixture::new(Algorithms::all(), plan.key_cache, plan.engine)?,
+            believing: KnownClients::new(believing, Algorithm::Es256, 1, plan)?,
+            engine: plan.engine,
+        })
+    }
+
+    fn rows(&self, algorithm: Algorithm) -> Rows<'_> {
+        let KnownClients { fixture, clients } = &self.known[0];
+        let one = &clients[0];
+        let mut rows = Rows::new(algorithm);
+        rows.add("library-verify", 1, "library", Box::new(LibraryVerify::new(one.clone(), algorithm)));
+        for known in &self.known {
+            let count = known.clients.len();
+            let name = if count == 1 { "check-warm-1-key".to_owned() } else { format!("check-warm-{count}-keys") };
+            let engine = warm_engine(algorithm, self.engine);
+            rows.add(&name, count, engine, Box::new(Known::new(&known.fixture, &known.clients)));
+        }
+        let cold = |seen| Box::new(Cold::new(&self.cold, algorithm, seen));
+        rows.add("check-cold", CALLS, "library", cold(Seen::Token));
+        rows.add("check-new-client", CALLS, "library", cold(Seen::Nothing));
+        if algorithm == Algorithm::Es256 {
+            let believed = Known::new(&self.believing.fixture, &self.believing.clients);
+            rows.add("check-without-signature", 1, "none", Box::new(believed));
+            rows.add("reject-junk", CALLS, "none", Box::new(Refused::new(fixture, one, Bad::Junk)));
+            rows.add("reject-forged", CALLS, "library", Box::new(Refused::new(fixture, one, Bad::Forged)));
+        }
+        rows.add("library-sign", 1, "library", library_sign(one));
+        rows.add("make-proof", 1, "library", make_proof(one));
+        rows
+    }
+}
+
+impl KnownClients {
+    fn new(accepted: Algorithms, algorithm: Algorithm, count: usize, plan: &Plan) -> Result<Self, CommandError> {
+        let fixture = Fixture::new(accepted, plan.key_cache, plan.engine)?;
+        let clients: Vec<_> = (0..count).map(|_| fixture.client(algorithm)).collect::<Result<_, _>>()?;
+        warm(&fixture, &clients, plan.warm)?;
+        Ok(Self { fixture, clients })
     }
 }
 

@@ -10,9 +10,9 @@ use super::judging::Known;
 use crate::error::CommandError;
 
 /// How much more two threads serve than one, by their CPU time: what waits is not seen, what is contended is.
-pub(super) static SPEED_UP_CPU: Column = Column::new("two_threads_by_cpu", "2 by CPU", 2);
+pub(super) static SPEED_UP_CPU: Column = Column::new("two_threads_by_cpu", "2 threads (CPU)", 2);
 /// How much more two threads serve than one, by the wall: neighbours on the machine make it less.
-pub(super) static SPEED_UP_WALL: Column = Column::new("two_threads_by_wall", "2 by wall", 2);
+pub(super) static SPEED_UP_WALL: Column = Column::new("two_threads_by_wall", "2 threads (wall)", 2);
 
 /// Requests of each thread in one round.
 const CALLS: usize = 600;

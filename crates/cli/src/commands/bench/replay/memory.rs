@@ -13,14 +13,15 @@ use super::super::fixture::at_once;
 use super::super::measure::{Measured, Samples, all_right};
 use super::super::resident;
 use super::super::row::{NS_MEDIAN, Row};
-use super::{BYTES_SYSTEM, BYTES_TABLES, ENTRIES, PEAK, RATIO_TO_HASH_SET, SECONDS, WINDOW, row};
+use super::{BYTES_GOAL, BYTES_SYSTEM, BYTES_TABLES, ENTRIES, PEAK, RATIO_TO_HASH_SET, SECONDS, WINDOW, row};
 use crate::error::CommandError;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const PARTIES: usize = 100;
 
-pub(super) fn measure(entries: u32, rounds: u32, bar: &ProgressBar) -> Result<Vec<Row>, CommandError> {
-    let mut rows = of_the_store(entries, rounds, bar)?;
+/// The rows of time, and the one of memory.
+pub(super) fn measure(entries: u32, rounds: u32, bar: &ProgressBar) -> Result<(Vec<Row>, Row), CommandError> {
+    let (mut rows, memory) = of_the_store(entries, rounds, bar)?;
     bar.set_message("a plain hash set");
     let hash_set = of_a_hash_set(entries, bar)?;
     let measure = hash_set.median;
@@ -30,10 +31,10 @@ pub(super) fn measure(entries: u32, rounds: u32, bar: &ProgressBar) -> Result<Ve
             row.set(&RATIO_TO_HASH_SET, nanoseconds / measure);
         }
     }
-    Ok(rows)
+    Ok((rows, memory))
 }
 
-fn of_the_store(entries: u32, rounds: u32, bar: &ProgressBar) -> Result<Vec<Row>, CommandError> {
+fn of_the_store(entries: u32, rounds: u32, bar: &ProgressBar) -> Result<(Vec<Row>, Row), CommandError> {
     resident::forget_peak();
     let before = resident::now();
     let capacity = entries.saturating_add(entries / 2);
@@ -66,13 +67,14 @@ fn of_the_store(entries: u32, rounds: u32, bar: &ProgressBar) -> Result<Vec<Row>
         .with(&ENTRIES, live)
         .with(&BYTES_SYSTEM, ratio(now, live))
         .with(&BYTES_TABLES, ratio(store.stats().memory_bytes, live))
-        .with(&PEAK, ratio(peak, now));
-    Ok(vec![
+        .with(&PEAK, ratio(peak, now))
+        .with_goal((entries >= 10_000_000).then_some(BYTES_GOAL));
+    let times = vec![
         row("fill", "an insert while the tables grow; the mean", filling.mean_cpu(), live),
         row("insert", "an insert into the full store", inserting.cpu(), live),
         row("refuse-replay", "a remembered proof, presented again", refusing.cpu(), live),
-        memory,
-    ])
+    ];
+    Ok((times, memory))
 }
 
 /// Inserts until `entries` are in, of which the last tenth counts.
