@@ -39,7 +39,7 @@ fn every_wrong_value_of_a_gateway_is_refused_and_named() {
         ("--key-cache", "256XB", "'--key-cache <SIZE>'"),
         ("--es256-engine", "fast", "\"fast\" is no ES256 engine; there are library, portable, ifma"),
         ("--es256-engine", "", "\"\" is no ES256 engine"),
-        ("--es256-check-accepted", "-1", "'--es256-check-accepted"),
+        ("--es256-check-accepted", "many", "'--es256-check-accepted"),
         ("--listen", "8080", "listen: \"8080\" is no address to listen on; write one like 127.0.0.1:8080"),
         ("--admin", "here", "admin: \"here\" is no address to listen on"),
         ("--cors-origin", "app", "cors_origins: the origin \"app\" is not usable"),

@@ -60,7 +60,7 @@ fn check_names_what_is_not_right_and_what_to_do() {
     }
     let more = "key_cache = '64MB'\nes256_engine = 'portable'\nes256_check_refused = 1\n";
     let keys = check(&configuration("http://127.0.0.1:8080", &api.url, more));
-    let line = "portable: 64 MB for clients' keys and their tables; of ES256 verdicts aws-lc-rs checks 1 in 1024 accepted \
+    let line = "portable: 64.0 MB for clients' keys and their tables; of ES256 verdicts aws-lc-rs checks 1 in 1024 accepted \
                 and all refused";
     assert!(keys.stdout.contains("ok   keys ") && keys.stdout.contains(line), "{line} in {keys:?}");
     let none = check(&configuration("http://127.0.0.1:8080", &api.url, "key_cache = 0\n"));
