@@ -8,7 +8,7 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Which crates of the workspace each crate may know, by directory. ARCHITECTURE.md may say less, never more.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("dpop", &[]),
     ("es256", &["dpop"]),
     ("replay", &["dpop"]),
@@ -16,8 +16,9 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("client", &["dpop"]),
     ("authserver", &["dpop", "es256"]),
     ("forward", &[]),
-    ("gateway", &["dpop", "replay", "resource", "forward"]),
-    ("agent", &["dpop", "client", "forward"]),
+    ("mcp", &["dpop"]),
+    ("gateway", &["dpop", "replay", "resource", "forward", "mcp"]),
+    ("agent", &["dpop", "client", "forward", "mcp"]),
     ("diagnose", &["dpop"]),
     ("probe", &["dpop", "diagnose"]),
     (

@@ -228,7 +228,7 @@ impl Door {
             process: asked.peer.as_ref().map(|peer| peer.chain.clone()).unwrap_or_default(),
             verified: asked.peer.as_ref().is_some_and(|peer| peer.verified),
             tool: asked.tools(),
-            mcp: message.and_then(|message| message.method.as_deref()).map(plain),
+            mcp: message.and_then(|message| message.method()).map(plain),
             resource: self.binding.resource(),
             method: head.method.to_string(),
             path: short(endpoint.path()),

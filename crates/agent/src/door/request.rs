@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use countersign_dpop::headers::{DPOP, DPOP_NONCE};
 use countersign_forward::BoxError;
+use countersign_mcp::Messages;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, COOKIE, PROXY_AUTHORIZATION};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -17,7 +18,7 @@ use crate::binding::Binding;
 use crate::door::body::Source;
 use crate::journal::{Entry, Event};
 use crate::peer::{Peer, plain};
-use crate::policy::{Messages, Policy};
+use crate::policy::{Policy, arguments_digest};
 use crate::refusal::{Code, Refusal};
 
 /// The longest body that is read before it is judged, in bytes.
@@ -57,8 +58,8 @@ impl Asked {
     /// Notes what the messages of the body say.
     pub(crate) fn message(&mut self, messages: &Messages) {
         let first = messages.first();
-        self.mcp = first.and_then(|message| message.method.as_deref()).map(plain);
-        self.arguments = first.and_then(|message| message.arguments.clone());
+        self.mcp = first.and_then(|message| message.method()).map(plain);
+        self.arguments = first.and_then(arguments_digest);
         let tools: Vec<&str> = messages.tools().collect();
         self.tools = (!tools.is_empty()).then(|| plain(&tools.join(" ")));
     }

@@ -1,15 +1,14 @@
 //! What a binding may send. Asked before anything is signed.
 
-mod mcp;
+mod digest;
 mod rate;
 
 use std::str::FromStr;
 
+use countersign_mcp::{Message, Messages, Mirror};
 use http::{HeaderMap, Method};
 
-pub use self::mcp::MessageError;
-pub(crate) use self::mcp::digest_of;
-pub use self::mcp::{Message, Messages};
+pub(crate) use self::digest::{arguments_digest, digest_of};
 pub(crate) use self::rate::RateLimit;
 use crate::refusal::{Code, Refusal};
 
@@ -122,18 +121,19 @@ impl Policy {
     /// The refusal, naming the rule.
     pub fn judge_messages(&self, messages: &Messages, headers: &HeaderMap) -> Result<(), Refusal> {
         for message in messages.iter() {
-            if let (Some(allowed), Some(method)) = (&self.mcp_methods, &message.method)
-                && !allowed.contains(method)
+            if let (Some(allowed), Some(method)) = (&self.mcp_methods, message.method())
+                && !allowed.iter().any(|allowed| allowed == method)
             {
                 return Err(Refusal::policy("the MCP method is not among those of this binding"));
             }
-            if let (Some(allowed), Some(tool)) = (&self.tools, &message.tool)
-                && !allowed.contains(tool)
+            if let (Some(allowed), Some(tool)) = (&self.tools, message.tool())
+                && !allowed.iter().any(|allowed| allowed == tool)
             {
                 return Err(Refusal::policy("the tool is not among those of this binding"));
             }
         }
-        messages.agree_with(headers).map_err(|fault| {
+        let mirror = Mirror::read(headers);
+        mirror.and_then(|mirror| messages.agree_with(&mirror)).map_err(|fault| {
             Refusal::new(Code::C02, http::StatusCode::BAD_REQUEST, fault.to_string(), "send what the body says")
         })
     }
@@ -147,8 +147,8 @@ impl Policy {
     }
 
     fn message_writes(&self, message: &Message) -> bool {
-        match (&message.method, &message.tool) {
-            (_, Some(tool)) => !self.read_only_tools.contains(tool),
+        match (message.method(), message.tool()) {
+            (_, Some(tool)) => !self.read_only_tools.iter().any(|reading| reading == tool),
             (Some(method), None) => !is_reading(method),
             // The answer to a question of the server.
             (None, None) => false,
