@@ -7,7 +7,7 @@ macro_rules! registry {
     ($($variant:ident = $id:literal, $acts:ident, $telling:literal, $spec:literal,
         $title:literal, $cause:literal, $fix:literal;)*) => {
         /// What is wrong, as a stable code. Letters: H fields and transport, P proof, B binding, K access token,
-        /// T token request and answer, S state and operation.
+        /// T token request and answer, M MCP, S state and operation.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum DiagnosisCode {
             $(#[doc = $title] $variant,)*
@@ -317,6 +317,40 @@ registry! {
         "the server asks for a nonce",
         "A normal step: the answer carries the nonce for the next try.",
         "Repeat the request once with the nonce of DPoP-Nonce in a new proof with a new jti.";
+
+    // M: what an MCP server is asked for.
+    McpNotAllowed = "M01", Client, 90, "MCP 2026-07-28 transports",
+        "the policy has not this MCP method, tool, prompt or resource",
+        "Ordinary authorization; token and proof are fine, and no other scope would help.",
+        "Call what the server's operator allows, or have it added to the route.";
+    McpFieldMismatch = "M02", Client, 94, "MCP 2026-07-28 transports",
+        "Mcp-Method or Mcp-Name says something else than the body",
+        "A proxy or SDK changed one of the two, or somebody names a harmless tool and calls another.",
+        "Set the fields from the message that is sent; base64 in =?base64?…?= where the name is not plain.";
+    McpUnreadable = "M03", Client, 93, "MCP 2026-07-28 transports, JSON-RPC 2.0",
+        "the body is no MCP message that every reader reads alike",
+        "It is no JSON, has a member twice or in two letter cases, is a batch, compressed, or broke off.",
+        "Send one JSON-RPC message as application/json in UTF-8, each member once.";
+    McpTooLarge = "M04", Client, 90, "RFC 9110 §15.5.14",
+        "the MCP message is longer than what is read",
+        "A policy for tools is judged by the body, which is read up to a bound.",
+        "Send less, or raise max_body of the route.";
+    McpVersionTooOld = "M05", Client, 88, "MCP 2026-07-28 transports",
+        "the client speaks an MCP version whose servers do not compare header and body",
+        "The route judges by the fields alone, and MCP-Protocol-Version is absent or older than it asks for.",
+        "Update the client, or let the route read bodies.";
+    McpHttpMethod = "M06", Client, 88, "MCP 2026-07-28 transports",
+        "the HTTP method is not one of this MCP endpoint",
+        "An old client opens a GET stream or ends a session where the route has none.",
+        "Send messages by POST; set sessions = true at the route for old clients.";
+    McpSessionUnknown = "M07", Client, 89, "MCP 2025-11-25 transports",
+        "the MCP session is not one of this caller",
+        "Another key or user began it, the gateway has another session key since, or somebody took it.",
+        "Begin a new session with the key and token that it is to be used with; share session keys among nodes.";
+    McpBusy = "M08", Server, 90, "RFC 9110 §15.6.4",
+        "too many MCP messages are being read at once",
+        "Many long or slow bodies come at the same time.",
+        "Try again later with a new proof.";
 
     // S: state and operation.
     StoreUnavailable = "S01", Server, 99, "RFC 9449 §11.1",

@@ -1,8 +1,8 @@
 //! From a rejection to its diagnosis. No `_` arm, so that a new variant has to be given one.
 
 use super::{
-    Claim, ConfirmationError, CredentialsError, KeyError, MalformedProof, NonceError, PolicyError, ProofError,
-    Rejection, ReplayError, TokenError,
+    Claim, ConfirmationError, CredentialsError, KeyError, MalformedProof, McpError, NonceError, PolicyError,
+    ProofError, Rejection, ReplayError, TokenError,
 };
 use crate::diagnosis::{Diagnosis, DiagnosisCode};
 use crate::htu::HtuDifference;
@@ -180,6 +180,25 @@ fn policy(error: &PolicyError) -> Diagnosis {
             Diagnosis::new(DiagnosisCode::AuthorityForeign).with_expected(expected).with_found(found)
         }
         PolicyError::BadTarget => Diagnosis::new(DiagnosisCode::TargetMalformed),
+        PolicyError::Mcp(error) => mcp(*error),
+    }
+}
+
+fn mcp(error: McpError) -> Diagnosis {
+    match error {
+        McpError::NotAllowed => Diagnosis::new(DiagnosisCode::McpNotAllowed),
+        McpError::FieldMismatch { field } => Diagnosis::new(DiagnosisCode::McpFieldMismatch).with_detail(field),
+        McpError::Unreadable { reason } => Diagnosis::new(DiagnosisCode::McpUnreadable).with_detail(reason),
+        fault @ (McpError::ContentType | McpError::BodyBroken | McpError::BodySlow { .. }) => {
+            Diagnosis::new(DiagnosisCode::McpUnreadable).with_detail(fault.to_string())
+        }
+        McpError::TooLarge { limit } => {
+            Diagnosis::new(DiagnosisCode::McpTooLarge).with_expected(format!("at most {limit} bytes"))
+        }
+        McpError::VersionTooOld => Diagnosis::new(DiagnosisCode::McpVersionTooOld),
+        McpError::HttpMethod => Diagnosis::new(DiagnosisCode::McpHttpMethod),
+        McpError::SessionUnknown => Diagnosis::new(DiagnosisCode::McpSessionUnknown),
+        McpError::Busy => Diagnosis::new(DiagnosisCode::McpBusy),
     }
 }
 

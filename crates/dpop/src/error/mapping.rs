@@ -4,7 +4,7 @@
 use http::StatusCode;
 
 use super::{
-    Blame, ConfirmationError, CredentialsError, ErrorCode, KeyError, MalformedProof, NonceError, PolicyError,
+    Blame, ConfirmationError, CredentialsError, ErrorCode, KeyError, MalformedProof, McpError, NonceError, PolicyError,
     ProofError, Rejection, ReplayError, TokenError,
 };
 use crate::replay::ReplayStoreError;
@@ -80,6 +80,11 @@ impl Answer {
 
     const fn bad_request(words: &'static str) -> Self {
         Self::client(Some(ErrorCode::InvalidRequest), StatusCode::BAD_REQUEST, words)
+    }
+
+    /// A client's fault that no other token would mend.
+    const fn of_client(status: StatusCode, words: &'static str) -> Self {
+        Self::without_code(Blame::Client, status, words)
     }
 
     /// No OAuth code: those are for what a client can mend.
@@ -192,6 +197,34 @@ const fn policy(error: &PolicyError) -> Answer {
             Answer::without_code(Blame::Client, StatusCode::MISDIRECTED_REQUEST, "the request is for another authority")
         }
         PolicyError::BadTarget => Answer::bad_request("the target of the request is malformed"),
+        PolicyError::Mcp(error) => mcp(*error),
+    }
+}
+
+/// None has an OAuth code: another token would not help.
+const fn mcp(error: McpError) -> Answer {
+    match error {
+        McpError::NotAllowed => Answer::of_client(StatusCode::FORBIDDEN, "the MCP operation is not allowed here"),
+        McpError::FieldMismatch { .. } => {
+            Answer::of_client(StatusCode::BAD_REQUEST, "an MCP field does not say what the body says")
+        }
+        McpError::Unreadable { .. } => {
+            Answer::of_client(StatusCode::BAD_REQUEST, "the body is no acceptable MCP message")
+        }
+        McpError::ContentType => {
+            Answer::of_client(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8")
+        }
+        McpError::TooLarge { .. } => Answer::of_client(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long"),
+        McpError::BodyBroken => Answer::of_client(StatusCode::BAD_REQUEST, "the body broke off"),
+        McpError::BodySlow { .. } => Answer::of_client(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+        McpError::VersionTooOld => Answer::of_client(StatusCode::BAD_REQUEST, "the MCP protocol version is too old"),
+        McpError::HttpMethod => {
+            Answer::of_client(StatusCode::METHOD_NOT_ALLOWED, "the HTTP method is not allowed here")
+        }
+        McpError::SessionUnknown => Answer::of_client(StatusCode::NOT_FOUND, "the MCP session is unknown"),
+        McpError::Busy => {
+            Answer::without_code(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "too many requests are being read")
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The stable name of every fault, for logs and metrics. Names never change their meaning.
 
 use super::{
-    ConfirmationError, CredentialsError, KeyError, NonceError, PolicyError, ProofError, Rejection, ReplayError,
-    TokenError,
+    ConfirmationError, CredentialsError, KeyError, McpError, NonceError, PolicyError, ProofError, Rejection,
+    ReplayError, TokenError,
 };
 use crate::replay::ReplayStoreError;
 
@@ -21,6 +21,7 @@ impl Rejection {
                 PolicyError::InsufficientScope { .. } => "insufficient_scope",
                 PolicyError::ForeignAuthority { .. } => "foreign_authority",
                 PolicyError::BadTarget => "bad_target",
+                PolicyError::Mcp(fault) => mcp_name(*fault),
             },
             Self::Replay(fault) => match fault {
                 ReplayError::Replayed => "replayed",
@@ -110,5 +111,21 @@ const fn confirmation_name(fault: &ConfirmationError) -> &'static str {
         ConfirmationError::MethodNotSupported { .. } => "cnf_method_not_supported",
         ConfirmationError::BoundAsBearer => "bound_as_bearer",
         ConfirmationError::BearerNotAccepted => "bearer_not_accepted",
+    }
+}
+
+const fn mcp_name(fault: McpError) -> &'static str {
+    match fault {
+        McpError::NotAllowed => "mcp_not_allowed",
+        McpError::FieldMismatch { .. } => "mcp_field_mismatch",
+        McpError::Unreadable { .. } => "mcp_unreadable",
+        McpError::ContentType => "mcp_content_type",
+        McpError::TooLarge { .. } => "mcp_too_large",
+        McpError::BodyBroken => "mcp_body_broken",
+        McpError::BodySlow { .. } => "mcp_body_slow",
+        McpError::VersionTooOld => "mcp_version_too_old",
+        McpError::HttpMethod => "mcp_http_method",
+        McpError::SessionUnknown => "mcp_session_unknown",
+        McpError::Busy => "mcp_busy",
     }
 }

@@ -1,3 +1,5 @@
+use super::McpError;
+
 /// The request is authentic but not allowed, or not for this place.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PolicyError {
@@ -18,4 +20,7 @@ pub enum PolicyError {
     /// The request's target cannot be a part of `htu`; 400.
     #[error("the request's target is not a usable path")]
     BadTarget,
+    /// What an MCP server is asked for.
+    #[error(transparent)]
+    Mcp(#[from] McpError),
 }

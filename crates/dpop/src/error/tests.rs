@@ -4,8 +4,8 @@
 use http::StatusCode;
 
 use super::{
-    Blame, Claim, ConfirmationError, CredentialsError, ErrorCode, KeyError, MalformedProof, NonceError, PolicyError,
-    ProofError, Rejection, ReplayError, TokenError,
+    Blame, Claim, ConfirmationError, CredentialsError, ErrorCode, KeyError, MalformedProof, McpError, NonceError,
+    PolicyError, ProofError, Rejection, ReplayError, TokenError,
 };
 use crate::htu::{HtuDifference, HtuError};
 use crate::jose::{Jkt, JsonError, JwsError, JwsPart};
@@ -135,8 +135,26 @@ fn confirmation_and_policy() -> Vec<Row> {
     ]
 }
 
+fn mcp() -> Vec<Row> {
+    let row = |error: McpError, status, diagnosis| row(PolicyError::Mcp(error), status, None, diagnosis);
+    vec![
+        row(McpError::NotAllowed, 403, "M01"),
+        row(McpError::FieldMismatch { field: "Mcp-Name" }, 400, "M02"),
+        row(McpError::Unreadable { reason: "canary" }, 400, "M03"),
+        row(McpError::ContentType, 415, "M03"),
+        row(McpError::BodyBroken, 400, "M03"),
+        row(McpError::BodySlow { limit: 30 }, 408, "M03"),
+        row(McpError::TooLarge { limit: 9 }, 413, "M04"),
+        row(McpError::VersionTooOld, 400, "M05"),
+        row(McpError::HttpMethod, 405, "M06"),
+        row(McpError::SessionUnknown, 404, "M07"),
+        row(McpError::Busy, 503, "M08"),
+    ]
+}
+
 fn every_rejection() -> Vec<Row> {
-    [credentials(), malformed_and_key(), proof(), nonce_and_replay(), token(), confirmation_and_policy()].concat()
+    [credentials(), malformed_and_key(), proof(), nonce_and_replay(), token(), confirmation_and_policy(), mcp()]
+        .concat()
 }
 
 #[test]
