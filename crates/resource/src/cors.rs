@@ -15,6 +15,7 @@ const PREFLIGHT_VARY: HeaderValue =
 pub struct Cors {
     origins: Vec<HeaderValue>,
     allowed: Option<HeaderValue>,
+    exposed: Option<HeaderValue>,
 }
 
 /// Why an origin cannot be configured.
@@ -43,18 +44,20 @@ impl Cors {
     /// [`CorsError`] names the first that is no such origin.
     pub fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(origins: I) -> Result<Self, CorsError> {
         let each = |origin: S| parse(origin.as_ref());
-        Ok(Self { origins: origins.into_iter().map(each).collect::<Result<_, _>>()?, allowed: None })
+        Ok(Self { origins: origins.into_iter().map(each).collect::<Result<_, _>>()?, ..Self::default() })
     }
 
     /// Also lets pages send these request fields, beside `Authorization`, `DPoP` and `Content-Type`.
     #[must_use]
     pub fn with_allowed_fields(mut self, fields: &[http::HeaderName]) -> Self {
-        let mut list = ALLOWED.to_str().unwrap_or_default().to_owned();
-        for field in fields {
-            list.push_str(", ");
-            list.push_str(field.as_str());
-        }
-        self.allowed = HeaderValue::from_str(&list).ok();
+        self.allowed = with(&ALLOWED, fields);
+        self
+    }
+
+    /// Also lets pages read these response fields, beside `DPoP-Nonce` and `WWW-Authenticate`.
+    #[must_use]
+    pub fn with_exposed_fields(mut self, fields: &[http::HeaderName]) -> Self {
+        self.exposed = with(&EXPOSED, fields);
         self
     }
 
@@ -95,9 +98,14 @@ impl Cors {
         answer.append(header::VARY, HeaderValue::from_static("Origin"));
         if let Some(origin) = origin {
             answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            answer.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            answer.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone().unwrap_or(EXPOSED));
         }
     }
+}
+
+fn with(list: &HeaderValue, fields: &[http::HeaderName]) -> Option<HeaderValue> {
+    let names = list.to_str().into_iter().chain(fields.iter().map(http::HeaderName::as_str));
+    HeaderValue::from_str(&names.collect::<Vec<_>>().join(", ")).ok()
 }
 
 fn parse(origin: &str) -> Result<HeaderValue, CorsError> {

@@ -47,6 +47,7 @@ pub mod fetch;
 mod issuer;
 mod layer;
 mod metadata;
+mod policy;
 mod refusal;
 mod server;
 mod stage;
@@ -65,6 +66,7 @@ pub use self::issuer::{
 };
 pub use self::layer::{DpopLayer, DpopService, GuardedBody, Observed};
 pub use self::metadata::ResourceMetadata;
+pub use self::policy::{Caller, NoPolicy, Policy};
 pub use self::refusal::Refusal;
 pub use self::server::{
     DEFAULT_KEY_CACHE, KeyCache, KeyCacheCounts, RequestFacts, ResourceConfig, ResourceConfigError, ResourceServer,

@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::access::Access;
 use crate::decision::{Check, Checks, Decision, DecisionOutcome, PresentedScheme};
+use crate::policy::{Caller, Policy};
 use crate::refusal::Refusal;
 use crate::server::config::{http_date, structured_date};
 use crate::server::headers::Found;
@@ -23,13 +24,18 @@ use crate::stage::{BearerAllowance, Stage};
 use crate::token::{AccessToken, shorten};
 use crate::verdict::{BearerSunset, Outcome, Verdict};
 
-pub(super) async fn judge(server: &Inner, request: &RequestFacts<'_>, route: &Route) -> Verdict {
+pub(super) async fn judge<P: Policy>(
+    server: &Inner,
+    request: &RequestFacts<'_>,
+    route: &Route,
+    policy: &mut P,
+) -> Verdict {
     let now = server.clock.now();
     // Asked for with the fresh reading: by the end of a slow request, its reading would look like a clock set back.
     let epoch = server.replay.epoch(now);
     let stage = route.stage_at(now);
     let mut trial = Trial { server, route, stage, now, epoch, seen: Seen::default() };
-    let result = trial.run(request).await;
+    let result = trial.run(request, policy).await;
     trial.conclude(result)
 }
 
@@ -58,7 +64,7 @@ struct Seen {
 }
 
 impl Trial<'_> {
-    async fn run(&mut self, request: &RequestFacts<'_>) -> Result<Access, Rejection> {
+    async fn run<P: Policy>(&mut self, request: &RequestFacts<'_>, policy: &mut P) -> Result<Access, Rejection> {
         let room = scratch::take_text();
         let htu = self.origin(request)?.htu_in(request.path_and_query, room).map_err(|_| PolicyError::BadTarget)?;
         self.seen.checks.pass(Check::Target);
@@ -69,8 +75,8 @@ impl Trial<'_> {
         }
         match credentials {
             Credentials::None => Err(CredentialsError::Missing.into()),
-            Credentials::Dpop { token, proof } => self.by_proof(request.method, htu, token, proof).await,
-            Credentials::Bearer { token, proof: _ } => self.by_bearer(token).await,
+            Credentials::Dpop { token, proof } => self.by_proof(request.method, htu, token, proof, policy).await,
+            Credentials::Bearer { token, proof: _ } => self.by_bearer(token, policy).await,
         }
     }
 
@@ -86,7 +92,14 @@ impl Trial<'_> {
         })
     }
 
-    async fn by_proof(&mut self, method: &str, htu: Htu, token: &str, proof: &str) -> Result<Access, Rejection> {
+    async fn by_proof<P: Policy>(
+        &mut self,
+        method: &str,
+        htu: Htu,
+        token: &str,
+        proof: &str,
+        policy: &mut P,
+    ) -> Result<Access, Rejection> {
         self.seen.checks.pass(Check::Credentials);
         let ath = Ath::of(token);
         let checked = self.check(method, &htu, &ath, proof);
@@ -101,7 +114,7 @@ impl Trial<'_> {
         let token = self.read(token, &ath).await?;
         let bound = checked.confirm(token.confirmation())?;
         self.seen.checks.pass(Check::Confirmation);
-        self.permit(&token)?;
+        self.permit(&token, Some(bound.proof().jkt()), policy).await?;
         let confirmed = bound.record(self.server.replay.as_ref(), Some(token.quota()), self.now).await?;
         self.seen.checks.pass(Check::Replay);
         match &self.seen.known_header {
@@ -132,7 +145,7 @@ impl Trial<'_> {
         checked
     }
 
-    async fn by_bearer(&mut self, token: &str) -> Result<Access, Rejection> {
+    async fn by_bearer<P: Policy>(&mut self, token: &str, policy: &mut P) -> Result<Access, Rejection> {
         self.seen.checks.pass(Check::Credentials);
         let token = match self.read(token, &Ath::of(token)).await {
             // Where Bearer is refused anyway, an issuer that is away changes nothing.
@@ -151,7 +164,7 @@ impl Trial<'_> {
             return Err(ConfirmationError::BearerNotAccepted.into());
         }
         self.seen.checks.pass(Check::Confirmation);
-        self.permit(&token)?;
+        self.permit(&token, None, policy).await?;
         self.seen.until = rule.map(|rule| rule.until);
         Ok(Access::by_bearer(token))
     }
@@ -175,9 +188,26 @@ impl Trial<'_> {
         }
     }
 
-    fn permit(&mut self, token: &AccessToken) -> Result<(), Rejection> {
-        if self.route.scopes.iter().any(|scope| !token.has_scope(scope)) {
-            return Err(PolicyError::InsufficientScope { required: self.route.scopes.join(" ") }.into());
+    async fn permit<P: Policy>(
+        &mut self,
+        token: &AccessToken,
+        jkt: Option<&Jkt>,
+        policy: &mut P,
+    ) -> Result<(), Rejection> {
+        let more = match self.stage {
+            Stage::Observe => Vec::new(),
+            Stage::Accept | Stage::Prefer | Stage::Require => policy.needs(Caller::new(token, jkt)).await?,
+        };
+        let needed = || self.route.scopes.iter().chain(&more);
+        if needed().any(|scope| !token.has_scope(scope)) {
+            // All of them at once: the client asks for a token once.
+            let mut required: Vec<&str> = Vec::new();
+            needed().for_each(|scope| {
+                if !required.contains(&scope.as_str()) {
+                    required.push(scope)
+                }
+            });
+            return Err(PolicyError::InsufficientScope { required: required.join(" ") }.into());
         }
         self.seen.checks.pass(Check::Policy);
         Ok(())

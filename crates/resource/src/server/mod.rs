@@ -19,6 +19,7 @@ pub use self::key_cache::{DEFAULT_KEY_CACHE, KeyCache, KeyCacheCounts};
 use crate::decision::PresentedScheme;
 use crate::issuer::MissingKeys;
 use crate::metadata::{MetadataPlace, ResourceMetadata};
+use crate::policy::{NoPolicy, Policy};
 use crate::stage::Stage;
 use crate::verdict::Verdict;
 
@@ -87,7 +88,12 @@ impl ResourceServer {
 
     /// Judges a request by what its route asks for.
     pub async fn judge_for(&self, request: &RequestFacts<'_>, route: &Route) -> Verdict {
-        judge::judge(&self.inner, request, route).await
+        self.judge_by(request, route, &mut NoPolicy).await
+    }
+
+    /// Judges a request by what its route asks for, and by a policy beside it.
+    pub async fn judge_by<P: Policy>(&self, request: &RequestFacts<'_>, route: &Route, policy: &mut P) -> Verdict {
+        judge::judge(&self.inner, request, route, policy).await
     }
 
     /// The resource's metadata (RFC 9728).
@@ -151,10 +157,11 @@ impl Inner {
     }
 
     /// The challenges of a refusal: DPoP always, Bearer beside it where Bearer is taken. The scheme that was tried
-    /// carries the error.
+    /// carries the error. Where no other token and no proof would help there are none: a client would log in again.
     fn challenges(&self, rejection: &Rejection, stage: Stage, tried: PresentedScheme) -> Vec<Challenge> {
         let challenged = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
-        if !challenged.contains(&rejection.resource_status()) {
+        let status = rejection.resource_status();
+        if !challenged.contains(&status) || (status != StatusCode::UNAUTHORIZED && rejection.code().is_none()) {
             return Vec::new();
         }
         let bearer_tried = tried == PresentedScheme::Bearer && stage.takes_bearer();

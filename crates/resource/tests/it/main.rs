@@ -13,6 +13,7 @@ mod layer;
 mod memory;
 mod metadata;
 mod nonce;
+mod policy;
 mod replay;
 mod secrets;
 mod stages;
