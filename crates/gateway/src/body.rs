@@ -7,6 +7,7 @@ use bytes::Bytes;
 use countersign_forward::{AnswerBody, AnswerBodyError};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::mcp::EventStream;
 use crate::metrics::InFlight;
 
 /// The body of an answer to a client. The request counts as under way until it is dropped.
@@ -20,6 +21,7 @@ pub(crate) struct GatewayBody {
 pub(crate) enum Content {
     Own(Bytes),
     Upstream(AnswerBody),
+    Events(Box<EventStream>),
 }
 
 impl GatewayBody {
@@ -40,6 +42,7 @@ impl Body for GatewayBody {
             Content::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Content::Events(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -47,6 +50,7 @@ impl Body for GatewayBody {
         match &self.content {
             Content::Own(bytes) => bytes.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
+            Content::Events(body) => body.is_end_stream(),
         }
     }
 
@@ -54,6 +58,7 @@ impl Body for GatewayBody {
         match &self.content {
             Content::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Upstream(body) => body.size_hint(),
+            Content::Events(body) => body.size_hint(),
         }
     }
 }

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use countersign_dpop::PublicOrigin;
 use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_forward::{Arrival, Forwarder, Handover, Upstream};
-use countersign_resource::{Access, Decision, KeyCache, Outcome, RequestFacts, Stage, Verdict};
+use countersign_forward::{Arrival, BoxError, Forwarder, Handover, Upstream};
+use countersign_resource::{Access, Decision, KeyCache, NoPolicy, Outcome, Policy, RequestFacts, Stage, Verdict};
 use http::header::DATE;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -24,6 +25,7 @@ use crate::body::{Content, GatewayBody};
 use crate::forward_auth::{FrontProxy, Mode};
 use crate::identity;
 use crate::logs::{AccessRecord, DecisionSink, RequestIds};
+use crate::mcp::{Asking, Exchange};
 use crate::metrics::Metrics;
 use crate::site::{Choice, Site};
 use crate::unread::to_unread;
@@ -211,7 +213,7 @@ impl<'a> Visit<'a> {
 
     fn open_to_all(&self, head: &Parts) -> Option<Response<Content>> {
         if let Some(fields) = self.site.cors.as_ref().and_then(|cors| cors.preflight(&head.method, &head.headers)) {
-            let mut response = Response::new(Content::Own(bytes::Bytes::new()));
+            let mut response = Response::new(Content::Own(Bytes::new()));
             *response.status_mut() = StatusCode::NO_CONTENT;
             *response.headers_mut() = fields;
             return Some(response);
@@ -229,8 +231,30 @@ impl<'a> Visit<'a> {
     }
 
     async fn judge(&self, choice: Choice<'_>, head: Parts, body: Incoming) -> (Story, Response<Content>) {
-        let page = self.site.cors.as_ref().and_then(|cors| cors.allowed_origin(&head.headers)).cloned();
-        let (origin, mut verdict) = self.verdict(choice, &head).await;
+        let Some(mcp) = choice.mcp else {
+            let (origin, verdict) = self.verdict(choice, &head, &mut NoPolicy).await;
+            return self.settle(choice, origin, verdict, Request::from_parts(head, body), None).await;
+        };
+        let mut asking = Asking::new(mcp, &head, body);
+        let (origin, verdict) = self.verdict(choice, &head, &mut asking).await;
+        let (body, exchange) = asking.judged();
+        self.settle(choice, origin, verdict, Request::from_parts(head, body), Some(exchange)).await
+    }
+
+    /// Does what the verdict says.
+    async fn settle<B>(
+        &self,
+        choice: Choice<'_>,
+        origin: &PublicOrigin,
+        mut verdict: Verdict,
+        request: Request<B>,
+        mcp: Option<Exchange<'_>>,
+    ) -> (Story, Response<Content>)
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let page = self.site.cors.as_ref().and_then(|cors| cors.allowed_origin(request.headers())).cloned();
         verdict.decision.request = Some(Arc::clone(&self.id));
         let observes = verdict.decision.stage == Stage::Observe;
         self.door.decisions.record(&verdict.decision);
@@ -241,16 +265,19 @@ impl<'a> Visit<'a> {
             untouched: observes,
             ..Handover::default()
         };
-        let request = Request::from_parts(head, body);
         let mut response = match &verdict.outcome {
             Outcome::Refused(refusal) => {
                 let (head, body) = request.into_parts();
-                let mut response = refusal.to_response().map(Content::Own);
+                let mut response = refusal.to_response();
+                if let Some(mcp) = &mcp {
+                    mcp.refuse(&mut response, refusal.rejection());
+                }
+                let mut response = response.map(Content::Own);
                 self.name(response.headers_mut());
                 to_unread(&head, body, response).await
             }
             Outcome::Granted(access) => {
-                let tunnel_lifetime = Some(lifetime(access, &verdict));
+                let left = lifetime(access, &verdict);
                 let now = Timestamp::from_seconds(verdict.decision.time);
                 let upstream = choice.forwarder.upstream();
                 let set = if observes { Ok(HeaderMap::new()) } else { self.door.identity(access, upstream, now) };
@@ -259,8 +286,17 @@ impl<'a> Visit<'a> {
                         if !observes {
                             self.name(&mut set);
                         }
-                        let handover = Handover { set, tunnel_lifetime, ..handover };
-                        self.forward(choice.forwarder, observes, request, handover).await
+                        let handover = Handover { set, tunnel_lifetime: Some(left), ..handover };
+                        let mcp = mcp.filter(|_| !observes);
+                        let mut request = request;
+                        if let Some(mcp) = &mcp {
+                            mcp.readdress(request.headers_mut());
+                        }
+                        let response = self.forward(choice.forwarder, observes, request, handover).await;
+                        match mcp {
+                            Some(mcp) => mcp.pass_back(response, access, left),
+                            None => response,
+                        }
                     }
                     Err(trouble) => self.own_answer(&trouble, observes),
                 }
@@ -295,7 +331,12 @@ impl<'a> Visit<'a> {
     }
 
     /// The verdict, and the origin that the request was made to.
-    async fn verdict(&self, choice: Choice<'_>, head: &Parts) -> (&'a PublicOrigin, Verdict) {
+    async fn verdict<P: Policy>(
+        &self,
+        choice: Choice<'_>,
+        head: &Parts,
+        policy: &mut P,
+    ) -> (&'a PublicOrigin, Verdict) {
         // Already found to be one; here it is only read again.
         let authority = self.authority(head).ok().flatten();
         let facts = RequestFacts {
@@ -305,17 +346,21 @@ impl<'a> Visit<'a> {
             authority,
         };
         let origin = authority.and_then(|authority| self.site.origin(authority));
-        let verdict = choice.server.judge_for(&facts, choice.route).await;
+        let verdict = choice.server.judge_by(&facts, choice.route, policy).await;
         (origin.unwrap_or(self.site.public_origin()), verdict)
     }
 
-    async fn forward(
+    async fn forward<B>(
         &self,
         forwarder: &Forwarder,
         observes: bool,
-        request: Request<Incoming>,
+        request: Request<B>,
         handover: Handover<'_>,
-    ) -> Response<Content> {
+    ) -> Response<Content>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let (mut head, body) = request.into_parts();
         identity::remove_reserved(&mut head.headers);
         if !observes {

@@ -20,6 +20,7 @@ use crate::config::{GatewayLimits, Settings};
 use crate::connection::Connections;
 use crate::door::{Door, SiteCell};
 use crate::logs::{DecisionSink, RequestIds};
+use crate::mcp::{SessionKey, SessionKeyError};
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::replay::Replay;
@@ -86,6 +87,9 @@ pub enum GatewayError {
     /// The key for assertions cannot be used.
     #[error(transparent)]
     AssertionKey(#[from] AssertionKeyError),
+    /// There is no key for MCP sessions.
+    #[error("a key for MCP sessions {0}")]
+    SessionKey(#[from] SessionKeyError),
     /// TLS towards the upstream cannot be set up.
     #[error("the upstream cannot be reached over TLS: {0}")]
     Tls(#[from] TlsError),
@@ -139,6 +143,8 @@ impl Gateway {
             nonce_keys,
             fetch: Arc::new(ReqwestFetch::new()?),
             keys: keys::open(&settings.keys),
+            session_key: SessionKey::generate()?,
+            room: Arc::default(),
         };
         let site = SiteCell::new(Site::new(&settings, &lasting, None)?);
         let door = Arc::new(Door {

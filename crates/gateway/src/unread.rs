@@ -6,7 +6,7 @@ use http::header::{CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Response, Version};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use tokio::time::timeout;
 
 use crate::body::Content;
@@ -19,7 +19,11 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// `response` to the request of `head`, whose `body` is not wanted. Over HTTP/1 a short body is read into nothing;
 /// with any other the connection ends, and the answer says so: a client that is not told would send its next request
 /// on it, the one with the nonce for instance, and lose that.
-pub(crate) async fn to_unread(head: &Parts, body: Incoming, mut response: Response<Content>) -> Response<Content> {
+pub(crate) async fn to_unread<B: Body + Unpin>(
+    head: &Parts,
+    body: B,
+    mut response: Response<Content>,
+) -> Response<Content> {
     if head.version < Version::HTTP_2 && !body.is_end_stream() {
         // Reading would call for the body that the client holds back.
         let is_held_back = head.headers.contains_key(EXPECT);
@@ -31,7 +35,7 @@ pub(crate) async fn to_unread(head: &Parts, body: Incoming, mut response: Respon
 }
 
 /// Reads `body` into nothing; false when it is long or does not come.
-async fn discard(mut body: Incoming) -> bool {
+async fn discard<B: Body + Unpin>(mut body: B) -> bool {
     if body.size_hint().upper().is_none_or(|length| length > MAX_DISCARDED) {
         return false;
     }

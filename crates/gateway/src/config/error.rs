@@ -149,6 +149,12 @@ pub enum Problem {
         /// What stands there.
         value: String,
     },
+    /// A method that no MCP message can have.
+    #[error("{value:?} is no MCP method; write one like tools/call, or tools/* for all below")]
+    McpMethod {
+        /// What stands there.
+        value: String,
+    },
     /// Two routes that take the same requests.
     #[error("takes the same requests as {other}; say them apart by path or methods")]
     SameRoute {

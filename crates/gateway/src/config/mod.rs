@@ -8,6 +8,7 @@ mod issuer;
 mod keys;
 mod limits;
 mod log;
+mod mcp;
 mod mode;
 mod names;
 mod resolve;
@@ -25,6 +26,7 @@ pub use self::error::{ConfigError, ConfigErrors, Key, Problem};
 pub use self::keys::KeySettings;
 pub use self::limits::{GatewayLimits, LimitConfig};
 pub use self::log::{LogConfig, LogSettings};
+pub use self::mcp::{JudgedBy, McpConfig, McpEntry, McpName, McpNameEntry, McpSettings};
 pub use self::route::{RouteEntry, RouteSettings, StageEntry};
 pub use self::settings::{ReplaySetting, Settings};
 
@@ -107,6 +109,8 @@ pub struct GatewayConfig {
     pub routes: Vec<RouteEntry>,
     /// `[[clients]]`
     pub clients: Vec<ClientEntry>,
+    /// `[mcp]`
+    pub mcp: McpConfig,
     /// `[log]`
     pub log: LogConfig,
     /// `[limits]`
@@ -201,6 +205,7 @@ impl GatewayConfig {
             admin: self.admin.or(lower.admin),
             routes: first_filled(self.routes, lower.routes),
             clients: first_filled(self.clients, lower.clients),
+            mcp: self.mcp.over(lower.mcp),
             log: self.log.over(lower.log),
             limits: self.limits.over(lower.limits),
         }
@@ -214,7 +219,7 @@ impl GatewayConfig {
         let keys = self.issuers.iter().map(|entry| entry.jwks.as_ref()).chain([self.jwks.as_ref()]);
         let asking = self.issuers.iter().filter_map(|entry| entry.introspection.as_ref());
         let secrets = asking.flat_map(|asking| [asking.secret_file.as_ref(), asking.key_file.as_ref()]);
-        let named = keys.flatten().filter(is_file).chain(secrets.flatten());
+        let named = keys.flatten().filter(is_file).chain(secrets.flatten()).chain(&self.mcp.session_key_files);
         named.map(|file| directory.join(file)).collect()
     }
 }

@@ -9,7 +9,7 @@ use countersign_resource::{Cors, IssuerConfig, IssuerConfigError, Stage};
 
 use super::error::{ConfigError, ConfigErrors, Key, Problem};
 use super::settings::{ReplaySetting, Settings};
-use super::{GatewayConfig, IssuerEntry, issuer, names};
+use super::{GatewayConfig, IssuerEntry, issuer, mcp, names};
 
 /// The discard port: nothing is sent there.
 const NO_UPSTREAM: &str = "http://127.0.0.1:9";
@@ -47,6 +47,7 @@ impl GatewayConfig {
             window: faults.chosen("window", self.window.as_deref(), names::window).unwrap_or_default(),
             cors: self.cors(faults),
             admin: faults.chosen("admin", self.admin.as_deref(), names::address),
+            session_keys: self.mcp.session_keys(directory, faults),
             log: self.log.resolve(directory, faults),
             limits: self.limits.resolve(&mut faults.0),
             replay: self.replay(directory, faults),
@@ -62,7 +63,9 @@ impl GatewayConfig {
         let chosen = Settings { stages, scopes_supported: self.scopes_supported.clone(), ..chosen };
         let clients = self.client_settings(&chosen, faults);
         let routes = self.route_settings(&chosen, faults);
-        Some(Settings { routes, clients, ..chosen })
+        let mut settings = Settings { routes, clients, ..chosen };
+        settings.warnings.extend(mcp::lonely_sessions(&settings));
+        Some(settings)
     }
 
     /// What has to be said.

@@ -12,9 +12,11 @@ use serde::Deserialize;
 
 use super::date::Date;
 use super::error::{Key, Problem};
+use super::mcp::{McpEntry, McpSettings};
 use super::resolve::{Faults, audience, stage};
 use super::settings::{ReplaySetting, Settings};
 use super::{GatewayConfig, names};
+use crate::forward_auth::Mode;
 
 /// `[[routes]]` as it is written. What is left out is as at the top.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -45,6 +47,8 @@ pub struct RouteEntry {
     pub upstream: Option<String>,
     /// What `Host` says there.
     pub upstream_host: Option<String>,
+    /// `[routes.mcp]`: there is an MCP server there.
+    pub mcp: Option<McpEntry>,
 }
 
 /// A stage and when it begins.
@@ -82,6 +86,8 @@ pub struct RouteSettings {
     pub upstream: Upstream,
     /// What `Host` says there.
     pub upstream_host: UpstreamHost,
+    /// What the MCP server there is asked for, if there is one.
+    pub mcp: Option<McpSettings>,
 }
 
 impl GatewayConfig {
@@ -157,7 +163,22 @@ fn resolve(
         upstream_host: faults
             .read(key("upstream_host"), entry.upstream_host.as_deref(), names::upstream_host)
             .unwrap_or(top.upstream_host),
+        mcp: mcp(entry, top, faults, key),
     }
+}
+
+fn mcp(
+    entry: &RouteEntry,
+    top: &Settings,
+    faults: &mut Faults,
+    key: &dyn Fn(&'static str) -> Key,
+) -> Option<McpSettings> {
+    let mcp = entry.mcp.as_ref()?;
+    if !matches!(top.mode, Mode::Proxy) {
+        let what = "who answers another proxy sees no body; judge MCP where it passes through";
+        faults.at(key("mcp"), Problem::Contradiction { other: "mode", what });
+    }
+    Some(mcp.resolve(faults, key))
 }
 
 /// What makes a nonce necessary here.

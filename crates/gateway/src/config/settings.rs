@@ -14,6 +14,7 @@ use super::log::LogSettings;
 use super::route::RouteSettings;
 use crate::assertion::AssertionSettings;
 use crate::forward_auth::Mode;
+use crate::mcp::SessionKey;
 use crate::tls::TlsFiles;
 
 /// What a gateway runs by. Made by [`super::GatewayConfig::resolve`], or by hand from [`Settings::new`].
@@ -67,6 +68,8 @@ pub struct Settings {
     pub cors: Option<Cors>,
     /// Where health and metrics are served, if anywhere.
     pub admin: Option<SocketAddr>,
+    /// Keys for session identifiers of MCP: the first one seals, all of them open; one of this start when empty.
+    pub session_keys: Vec<SessionKey>,
     /// What is written down, and where.
     pub log: LogSettings,
     /// How much and how long.
@@ -132,6 +135,7 @@ impl Settings {
             keys: KeySettings::default(),
             cors: None,
             admin: None,
+            session_keys: Vec::new(),
             log: LogSettings::default(),
             limits: GatewayLimits::default(),
             warnings: Vec::new(),

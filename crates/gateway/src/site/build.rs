@@ -8,12 +8,13 @@ use countersign_dpop::time::{Clock, Window};
 use countersign_forward::{Forwarder, TlsError};
 use countersign_resource::fetch::Fetch;
 use countersign_resource::{
-    IssuerConfigError, Issuers, KeyCache, ResourceConfig, ResourceConfigError, ResourceServer, Route, Stage,
+    Cors, IssuerConfigError, Issuers, KeyCache, ResourceConfig, ResourceConfigError, ResourceServer, Route, Stage,
 };
 
 use super::path::loosest;
 use super::{ForwarderKey, Guard, GuardKey, Settings, Site, SiteRoute};
-use crate::config::RouteSettings;
+use crate::config::{McpSettings, RouteSettings};
+use crate::mcp::{McpRoute, Room, SessionKey, SessionKeys, open_to_pages};
 
 /// The name in `Via` towards the upstream.
 const VIA: &str = "countersign";
@@ -26,6 +27,10 @@ pub(crate) struct Lasting {
     pub(crate) nonce_keys: NonceKeyRing,
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) keys: KeyCache,
+    /// For MCP sessions where no key is configured.
+    pub(crate) session_key: SessionKey,
+    /// For MCP messages that are read to be judged.
+    pub(crate) room: Arc<Room>,
 }
 
 /// Why settings make no site.
@@ -58,7 +63,7 @@ impl Site {
         let Building { issuers, guards, forwarders, .. } = building;
         Ok(Self {
             origins: std::iter::once(settings.public_origin.clone()).chain(settings.aliases.clone()).collect(),
-            cors: settings.cors.clone(),
+            cors: settings.cors_of_all_routes(),
             max_fields: settings.limits.head_fields,
             issuers,
             guards,
@@ -83,7 +88,14 @@ impl Settings {
             window: self.window,
             upstream: self.upstream.clone(),
             upstream_host: self.upstream_host,
+            mcp: None,
         }
+    }
+
+    /// Pages that may call an API may speak MCP where there is a route for it.
+    fn cors_of_all_routes(&self) -> Option<Cors> {
+        let has_mcp = self.routes.iter().any(|route| route.mcp.is_some());
+        self.cors.clone().map(|cors| if has_mcp { open_to_pages(cors) } else { cors })
     }
 
     /// The window that takes every proof that any route takes.
@@ -117,7 +129,14 @@ impl Building<'_> {
             label: Arc::clone(&settings.name),
             guard: self.guard(settings)?,
             forwarder: self.forwarder(settings)?,
+            mcp: settings.mcp.as_ref().map(|mcp| self.mcp(mcp, &settings.audience)),
         })
+    }
+
+    fn mcp(&self, settings: &McpSettings, audience: &str) -> McpRoute {
+        let keys = SessionKeys::new(&self.settings.session_keys, &self.lasting.session_key);
+        let patience = self.settings.limits.forward.request_body_idle;
+        McpRoute::new(settings, audience, &keys, &self.lasting.room, patience)
     }
 
     /// The resource that judges the route's requests, made if there is none yet.
@@ -163,6 +182,7 @@ impl Building<'_> {
         let mut scopes: Vec<String> = self.settings.scopes_supported.clone();
         for route in self.settings.routes.iter().filter(|route| route.audience == audience) {
             scopes.extend(route.scopes.iter().cloned());
+            scopes.extend(route.mcp.iter().flat_map(McpSettings::scopes).cloned());
         }
         scopes.sort();
         scopes.dedup();

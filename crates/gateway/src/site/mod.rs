@@ -14,6 +14,7 @@ use http::Method;
 
 pub(crate) use self::build::{Lasting, SiteError};
 use crate::config::Settings;
+use crate::mcp::McpRoute;
 
 /// The site by one configuration.
 #[derive(Debug)]
@@ -65,6 +66,7 @@ struct SiteRoute {
     label: Arc<str>,
     guard: usize,
     forwarder: usize,
+    mcp: Option<McpRoute>,
 }
 
 /// The route of one request.
@@ -74,6 +76,7 @@ pub(crate) struct Choice<'a> {
     pub(crate) forwarder: &'a Forwarder,
     pub(crate) route: &'a Route,
     pub(crate) label: &'a Arc<str>,
+    pub(crate) mcp: Option<&'a McpRoute>,
 }
 
 /// A path that falls under one route by one reading and under another by another.
@@ -108,6 +111,7 @@ impl Site {
             forwarder: &self.forwarders[route.forwarder].1,
             route: &route.route,
             label: &route.label,
+            mcp: route.mcp.as_ref(),
         }
     }
 

@@ -7,6 +7,7 @@ mod framing;
 mod http2;
 mod lifecycle;
 mod logs;
+mod mcp;
 mod routes;
 mod stages;
 mod streaming;

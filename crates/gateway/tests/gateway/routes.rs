@@ -15,7 +15,7 @@ use crate::world::{HOST, ORIGIN, World};
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A route as the default one, at `path`.
-fn route(settings: &Settings, path: &str) -> RouteSettings {
+pub(crate) fn route(settings: &Settings, path: &str) -> RouteSettings {
     RouteSettings {
         name: path.into(),
         path: path.to_owned(),
@@ -28,6 +28,7 @@ fn route(settings: &Settings, path: &str) -> RouteSettings {
         window: settings.window,
         upstream: settings.upstream.clone(),
         upstream_host: settings.upstream_host,
+        mcp: None,
     }
 }
 

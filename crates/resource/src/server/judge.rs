@@ -202,11 +202,11 @@ impl Trial<'_> {
         if needed().any(|scope| !token.has_scope(scope)) {
             // All of them at once: the client asks for a token once.
             let mut required: Vec<&str> = Vec::new();
-            needed().for_each(|scope| {
+            for scope in needed() {
                 if !required.contains(&scope.as_str()) {
-                    required.push(scope)
+                    required.push(scope);
                 }
-            });
+            }
             return Err(PolicyError::InsufficientScope { required: required.join(" ") }.into());
         }
         self.seen.checks.pass(Check::Policy);
