@@ -15,7 +15,6 @@ use countersign_client::keys::{KeyName, KeyStore};
 use countersign_client::{Client, ClientConfig, Step};
 use countersign_dpop::jose::SoftwareKey;
 use countersign_dpop::time::{Clock, SystemClock, Timestamp};
-use countersign_gateway::config::RouteEntry;
 use countersign_gateway::{DecisionSink, GatewayConfig};
 use countersign_resource::Decision;
 use tokio::task::JoinHandle;
@@ -27,6 +26,8 @@ use crate::chain::{self, CLIENT_ID, DataDirectory, Place};
 use crate::engine::EngineFlag;
 use crate::error::CommandError;
 
+/// The gateway's configuration, but for its addresses.
+const EXAMPLE: &str = include_str!("../../../../../../examples/mcp/gateway.toml");
 /// How far the clock of one binding is off, in seconds.
 pub(super) const CLOCK_OFF: i64 = 600;
 
@@ -124,8 +125,8 @@ impl Cast {
     }
 
     async fn start_gateway(&mut self, front: Place) -> Result<(), CommandError> {
-        let route = RouteEntry { path: "/write".to_owned(), scopes: vec!["write".to_owned()], ..RouteEntry::default() };
-        let lower = GatewayConfig { routes: vec![route], ..self.engine.said() };
+        let example: GatewayConfig = toml::from_str(EXAMPLE).map_err(CommandError::internal)?;
+        let lower = self.engine.said().over(example);
         let sink: Arc<dyn DecisionSink> = Arc::clone(&self.decisions) as _;
         let gateway = chain::gateway(front, &self.ledger, &self.issuer, sink, lower).await?;
         self.gateway_ended = CancellationToken::new();
@@ -146,13 +147,7 @@ impl Cast {
     }
 
     /// A binding with a key of its own.
-    pub(super) async fn bind(
-        &mut self,
-        name: &str,
-        scope: &str,
-        path: &str,
-        policy: Policy,
-    ) -> Result<Bound, CommandError> {
+    pub(super) async fn bind(&mut self, name: &str, scope: &str, policy: Policy) -> Result<Bound, CommandError> {
         let clock: Arc<dyn Clock> = if name == "late" { Arc::new(ClockAhead) } else { Arc::new(SystemClock) };
         let steps: Arc<Mutex<Vec<Step>>> = Arc::default();
         let notes = Arc::clone(&steps);
@@ -161,7 +156,7 @@ impl Cast {
         });
         let settings = BindingSettings {
             name: name.parse().map_err(CommandError::internal)?,
-            resource: format!("{}{path}", self.gateway),
+            resource: format!("{}/mcp", self.gateway),
             client: client.clone(),
             listen: Listen::Socket(self.directory.path().join(format!("sockets/{name}.sock"))),
             policy,

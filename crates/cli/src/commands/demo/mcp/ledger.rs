@@ -40,19 +40,16 @@ impl ServerHandler for Ledger {
     }
 }
 
-/// Serves it at `/mcp` and, for those who may write, at `/write/mcp`.
+/// Serves it at `/mcp`.
 pub(super) fn serve(place: Place, ended: CancellationToken) {
     let entries = Arc::new(Mutex::new(vec!["line 1".to_owned()]));
-    let service = || {
-        let entries = Arc::clone(&entries);
-        let config = StreamableHttpServerConfig::default().with_cancellation_token(ended.child_token());
-        StreamableHttpService::<Ledger, LocalSessionManager>::new(
-            move || Ok(Ledger { entries: Arc::clone(&entries), tool_router: Ledger::tool_router() }),
-            Arc::default(),
-            config,
-        )
-    };
-    let router = axum::Router::new().nest_service("/mcp", service()).nest_service("/write/mcp", service());
+    let config = StreamableHttpServerConfig::default().with_cancellation_token(ended.child_token());
+    let service = StreamableHttpService::<Ledger, LocalSessionManager>::new(
+        move || Ok(Ledger { entries: Arc::clone(&entries), tool_router: Ledger::tool_router() }),
+        Arc::default(),
+        config,
+    );
+    let router = axum::Router::new().nest_service("/mcp", service);
     tokio::spawn(async move {
         let serving = axum::serve(place.into_listener(), router);
         if let Err(fault) = serving.with_graceful_shutdown(async move { ended.cancelled().await }).await {

@@ -1,5 +1,6 @@
 //! `countersign demo mcp`: an MCP client that never holds a secret, and an attacker who holds everything but keys.
 
+mod attacker;
 mod cast;
 mod ledger;
 mod scenes;

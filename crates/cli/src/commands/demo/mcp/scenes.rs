@@ -8,35 +8,32 @@ use countersign_agent::Policy;
 use countersign_agent::approval::{Approvals, Decision};
 use countersign_agent::journal::{Event, verify};
 use countersign_client::{Client, Next, Step};
+use countersign_dpop::ProofRequest;
 use countersign_dpop::headers::{DPOP, DPOP_NONCE};
 use countersign_dpop::time::{Clock, SystemClock};
-use countersign_dpop::{Challenge, ProofRequest};
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client as Wire;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rmcp::ServiceExt;
 use rmcp::model::{CallToolRequestParams, ClientConfig as McpClient};
 use rmcp::transport::StreamableHttpClientTransport;
 use zeroize::Zeroizing;
 
 use super::Table;
+use super::attacker::{Attacker, Got, PING, Said};
 use super::cast::{self, Bound, CLOCK_OFF, Cast};
 use crate::error::CommandError;
 
 /// How long a person in the story takes at most.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A message that any MCP server answers.
-const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+const WRITE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write_ledger"}}"#;
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"demo","version":"1"}}}"#;
 
 /// Plays everything.
 pub(super) async fn play(mut cast: Cast, table: &mut Table) -> Result<(), CommandError> {
     let attacker = Attacker::new();
     without_agent(&cast, &attacker, table).await?;
-    let reader = cast.bind("reader", "read", "/mcp", cast::reader()).await?;
-    let writer = cast.bind("writer", "read write", "/write/mcp", cast::writer()).await?;
+    let reader = cast.bind("reader", "read", cast::reader()).await?;
+    let writer = cast.bind("writer", "read write", cast::writer()).await?;
     with_agent(&cast, &reader, &writer, table).await?;
     let (token, captured) = theft(&cast, &attacker, &reader, table).await?;
     limits(&mut cast, &attacker, &reader, table).await?;
@@ -162,21 +159,29 @@ async fn limits(cast: &mut Cast, attacker: &Attacker, reader: &Bound, table: &mu
     let signed_then = signatures_of_tool(cast, "write_ledger", "reader")?;
     table.row("limits", "and has signed nothing for it", "0", &signed_then.to_string());
     table.tell(&format!("{before} requests were signed so far, all of them written down"));
-    let open = cast.bind("open", "read", "/write/mcp", Policy::default()).await?;
-    let url = format!("{}/write/mcp", cast.gateway);
-    let forced = honest(attacker, &open.client, &url).await?;
+    let open = cast.bind("open", "read", Policy::default()).await?;
+    let url = format!("{}/mcp", cast.gateway);
+    let forced = honest(attacker, &open.client, &url, &Said::plainly(WRITE)).await?;
     table.row(
         "limits",
-        "with the agent's policy off the gateway refuses by scope",
+        "with the agent's policy off the gateway refuses the tool by scope",
         "403 insufficient_scope",
         &forced.verdict(),
     );
+    let renamed = Said { field: Some(("mcp-name", "read_ledger".to_owned())), body: WRITE };
+    let renamed = honest(attacker, &open.client, &url, &renamed).await?;
+    table.row("limits", "and when Mcp-Name says read_ledger", "400", &renamed.verdict());
+    let begun = honest(attacker, &reader.client, &url, &Said::plainly(INITIALIZE)).await?;
+    let session = begun.headers.get("mcp-session-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let taken = Said { field: Some(("mcp-session-id", session.to_owned())), body: PING };
+    let taken = honest(attacker, &open.client, &url, &taken).await?;
+    table.row("limits", "the reader's MCP session, with another key", "404", &taken.verdict());
     Ok(())
 }
 
 async fn clock(cast: &mut Cast, table: &mut Table) -> Result<(), CommandError> {
     table.scene("A machine whose clock is ten minutes ahead");
-    let late = cast.bind("late", "read", "/mcp", cast::reader()).await?;
+    let late = cast.bind("late", "read", cast::reader()).await?;
     let read = call(&late.socket, "read_ledger").await;
     table.row("clock", "calls read_ledger", "line 1, line 2", &read);
     let steps = late.steps.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -283,12 +288,15 @@ async fn signed(client: &Client, url: &str) -> Result<HeaderMap, CommandError> {
 }
 
 /// A request by a client as it should be: what is asked for it does, once.
-async fn honest(attacker: &Attacker, client: &Client, url: &str) -> Result<Got, CommandError> {
+async fn honest(attacker: &Attacker, client: &Client, url: &str, said: &Said) -> Result<Got, CommandError> {
     let mut signing = client.signing(&Method::POST, url).map_err(CommandError::internal)?;
     loop {
         let mut headers = HeaderMap::new();
         signing.attach(&mut headers).await.map_err(CommandError::internal)?;
-        let got = attacker.post(url, headers).await?;
+        if let Some((name, text)) = &said.field {
+            headers.insert(*name, value(text)?);
+        }
+        let got = attacker.say(url, headers, said.body).await?;
         let next = signing.learn(got.status, &got.headers, true).await.map_err(CommandError::internal)?;
         if next != Next::Again {
             return Ok(got);
@@ -317,68 +325,4 @@ fn one(name: HeaderName, text: &str) -> Result<HeaderMap, CommandError> {
 
 fn value(text: &str) -> Result<HeaderValue, CommandError> {
     HeaderValue::from_str(text).map_err(CommandError::internal)
-}
-
-/// Sends what it likes.
-struct Attacker(Wire<HttpConnector, Full<bytes::Bytes>>);
-
-/// What the attacker gets.
-struct Got {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Attacker {
-    fn new() -> Self {
-        Self(Wire::builder(TokioExecutor::new()).build_http())
-    }
-
-    async fn post(&self, url: &str, headers: HeaderMap) -> Result<Got, CommandError> {
-        let mut request = http::Request::new(Full::new(bytes::Bytes::from_static(PING.as_bytes())));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = url.parse().map_err(CommandError::internal)?;
-        *request.headers_mut() = headers;
-        request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
-        request.headers_mut().insert("accept", HeaderValue::from_static("application/json, text/event-stream"));
-        self.send(request).await
-    }
-
-    async fn get(&self, url: &str) -> Result<Got, CommandError> {
-        let mut request = http::Request::new(Full::default());
-        *request.uri_mut() = url.parse().map_err(CommandError::internal)?;
-        self.send(request).await
-    }
-
-    async fn send(&self, request: http::Request<Full<bytes::Bytes>>) -> Result<Got, CommandError> {
-        let answer = self.0.request(request).await.map_err(CommandError::internal)?;
-        let (head, body) = answer.into_parts();
-        let body = body.collect().await.map_err(CommandError::internal)?.to_bytes();
-        Ok(Got { status: head.status, headers: head.headers, body: String::from_utf8_lossy(&body).into_owned() })
-    }
-}
-
-impl Got {
-    fn challenges(&self) -> Vec<Challenge> {
-        let fields = self.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|field| field.to_str().ok());
-        fields.flat_map(|field| Challenge::parse_field(field).unwrap_or_default()).collect()
-    }
-
-    /// The status and the error code.
-    fn verdict(&self) -> String {
-        let error = self.challenges().into_iter().find_map(|challenge| challenge.error);
-        error.map_or_else(|| self.status.as_u16().to_string(), |error| format!("{} {error}", self.status.as_u16()))
-    }
-
-    fn challenge(&self) -> String {
-        let challenges = self.challenges();
-        let dpop = challenges.iter().any(|challenge| challenge.scheme == countersign_dpop::Scheme::Dpop);
-        let with = if dpop { "with a DPoP challenge" } else { "without one" };
-        format!("{} {with}", self.status.as_u16())
-    }
-
-    fn passed(&self) -> &'static str {
-        let refused = self.status == StatusCode::UNAUTHORIZED || self.status == StatusCode::FORBIDDEN;
-        if refused { "refused" } else { "not refused" }
-    }
 }
