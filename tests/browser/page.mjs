@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const [executablePath, page, issuer, api, user, password, pictures] = process.argv.slice(2);
-const files = fileURLToPath(new URL("../../examples/browser/", import.meta.url));
+const files = fileURLToPath(new URL("../../examples/browser/page/", import.meta.url));
 const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml" };
 const flags = [
   "--no-sandbox",

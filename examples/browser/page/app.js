@@ -185,9 +185,9 @@ async function redeem(pair, { resource, server }) {
   history.replaceState(null, "", redirectUri);
   const pending = session.take("pending");
   if (!pending || answer.get("state") !== pending.state) throw new Error("this is no answer to a request of this tab");
-  if (answer.get("iss") !== pending.issuer || pending.issuer !== server.issuer) {
-    throw new Error("the answer is of another issuer");
-  }
+  // Servers that name themselves in their answers say so (RFC 9207); one that does not is taken by the tab's word.
+  const named = answer.get("iss") ?? (server.authorization_response_iss_parameter_supported ? "nobody" : pending.issuer);
+  if (named !== pending.issuer || pending.issuer !== server.issuer) throw new Error("the answer is of another issuer");
   if (answer.has("error")) throw new Error(`not signed in: ${answer.get("error")}`);
   await ask(pair, server, {
     grant_type: "authorization_code",
