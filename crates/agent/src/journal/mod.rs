@@ -9,5 +9,5 @@ mod writer;
 
 pub use self::chain::{Broken, ChainFault, Head, verify};
 pub use self::entry::{Entry, Event};
-pub use self::report::{Report, Row, Unusual, report};
+pub use self::report::{Report, Row, Unusual, report, time_in_utc};
 pub use self::writer::{Journal, JournalError, Medium};

@@ -142,6 +142,13 @@ fn tool_of(entry: &Entry<'_>) -> String {
     tool.unwrap_or_default().to_owned()
 }
 
+/// Seconds since 1970 as people read them: date and time in UTC.
+pub fn time_in_utc(seconds: i64) -> String {
+    let of_day = seconds.rem_euclid(DAY);
+    let (hour, minute, second) = (of_day / 3_600, of_day % 3_600 / 60, of_day % 60);
+    format!("{} {hour:02}:{minute:02}:{second:02}Z", date(seconds.div_euclid(DAY)))
+}
+
 /// The date of a day since 1970 (the civil calendar by Howard Hinnant's method).
 fn date(day: i64) -> String {
     let z = day + 719_468;
@@ -193,5 +200,7 @@ mod tests {
         for (day, expected) in [(0, "1970-01-01"), (19_782, "2024-02-29"), (20_088, "2024-12-31"), (-1, "1969-12-31")] {
             assert_eq!(date(day), expected);
         }
+        assert_eq!(time_in_utc(1_795_875_206), "2026-11-28 14:13:26Z");
+        assert_eq!(time_in_utc(-1), "1969-12-31 23:59:59Z");
     }
 }

@@ -128,3 +128,22 @@ async fn a_program_that_goes_away_asks_nobody_any_more() {
     }
     assert_eq!(world.count(Event::Signed), 0);
 }
+
+#[tokio::test]
+async fn a_command_tells_the_person_what_waits() {
+    let world = World::start().await;
+    let told = world.path("told");
+    assert!(std::process::Command::new("mkfifo").arg(&told).status().expect("mkfifo").success());
+    let tell = format!("printf %s \"$0\" > '{}'", told.display());
+    let notify = ["sh", "-c", &tell, "{text}"].map(str::to_owned).to_vec();
+    let agent = world.agent(AgentSettings { notify, ..AgentSettings::default() });
+    let (_running, socket) = world.socket(&agent, "/mcp", policy(ApprovalMode::PerWrite)).await;
+    let body = post("/", "Countersign-Reason: $(touch owned); month end\r\n", &call("write_ledger"));
+    let asking = tokio::spawn(async move { unix(&socket, &body).await });
+    let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(told));
+    let text = reading.await.expect("read").expect("told");
+    let resource = format!("{}/mcp", world.gateway);
+    assert_eq!(text, format!("reader asks for write_ledger at {resource} (countersign agent approve 1)"));
+    decide(agent.approvals(), Decision::Deny).await;
+    assert_eq!(asking.await.expect("answered").status, 403);
+}

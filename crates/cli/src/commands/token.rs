@@ -92,7 +92,8 @@ impl TokenCommand {
         } else {
             row(session, now);
             for (name, value) in claims(access).iter().filter_map(Value::as_object).flatten() {
-                render::line(format_args!("  {:14} {}", styled(BOLD, name), printable(&value.to_string())));
+                let name = styled(BOLD, format_args!("{name:14}"));
+                render::line(format_args!("  {name} {}", printable(&value.to_string())));
             }
             if claims(access).is_none() {
                 render::line("  the token is opaque: only its issuer knows what is in it");

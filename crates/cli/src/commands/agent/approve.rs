@@ -154,7 +154,8 @@ fn what(ask: &Ask) -> String {
 fn show(ask: &Ask) {
     let left = ask.lapses_at.saturating_sub(SystemClock.now().seconds());
     render::line(format_args!("{}  {}  for {}", styled(BOLD, ask.id), styled(BOLD, what(ask)), ask.binding));
-    let fact = |name: &str, value: &str| render::line(format_args!("    {:<10} {value}", styled(DIM, name)));
+    let fact =
+        |name: &str, value: &str| render::line(format_args!("    {} {value}", styled(DIM, format_args!("{name:<10}"))));
     fact("resource", &ask.resource);
     fact("request", &format!("{} {}", ask.method, ask.path));
     if let Some(mcp) = &ask.mcp {
@@ -170,7 +171,7 @@ fn show(ask: &Ask) {
         fact("arguments", &format!("sha-256 {digest}"));
     }
     let chain: Vec<String> = ask.process.iter().map(|process| format!("{} ({})", process.exe, process.pid)).collect();
-    let known = if ask.verified { "" } else { "  (not verified)" };
+    let known = if ask.verified || chain.is_empty() { "" } else { "  (not verified)" };
     let asked_by = if chain.is_empty() { "unknown: it came over the port".to_owned() } else { chain.join(" ← ") };
     fact("asked by", &format!("{asked_by}{known}"));
     fact("a yes is", covers(&ask.subject));

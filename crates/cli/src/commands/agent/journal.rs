@@ -167,7 +167,7 @@ fn show(line: &str, json: bool) {
     render::line(format_args!(
         "{:>6} {}  {:<9} {}{status}{}",
         entry.seq,
-        entry.time,
+        journal::time_in_utc(entry.time),
         event.unwrap_or_default(),
         words.join(" "),
         styled(DIM, process.unwrap_or_default())
@@ -201,7 +201,8 @@ fn report(which: &Place, json: bool) -> Result<ExitCode, CommandError> {
     }
     render::line(styled(BOLD, "\nunusual"));
     for unusual in &report.unusual {
-        render::line(format_args!("{}  {:<20} {:<9} {}", unusual.time, unusual.binding, unusual.kind, unusual.what));
+        let time = journal::time_in_utc(unusual.time);
+        render::line(format_args!("{time}  {:<20} {:<9} {}", unusual.binding, unusual.kind, unusual.what));
     }
     Ok(ExitCode::SUCCESS)
 }
