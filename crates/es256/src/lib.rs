@@ -41,7 +41,8 @@
 //!   differs the library's is given, every engine of the process is switched off, and the owner is told
 //!   ([`Verifier::on_disagreement`]).
 //! * The IFMA engine is written once over eight-lane operations; tests run all of it on every machine, on a plain
-//!   definition of the instructions, and compare the instructions with that definition where there are some.
+//!   definition of the instructions, and compare the instructions with that definition where there are some. So far that
+//!   was an emulated processor (bochs 2.7, `corei3_cnl`), where they agreed.
 //! * Tests: Project Wycheproof whole; field and scalars against a big-integer crate, with limbs at their borders; every
 //!   border of r, s and e; keys and sums made to be exceptional; the example `differential` against aws-lc-rs: the
 //!   portable engine, both tiers, gave its verdict on each of 10,100,000 signatures by 10,100 keys, good and mutated.
