@@ -58,21 +58,22 @@
 //! # Arithmetic
 //!
 //! A key is a SHA-256 hash already. SipHash-1-3 with a secret of the process makes 128 bits of it: 32 choose the shard,
-//! 93 others are kept. So nobody outside can make keys that collide or crowd one place, and with *n* live entries an
-//! honest proof is wrongly refused with a probability of at most *n* · 2^-93, less what the shard tells apart: with ten
-//! million entries in 1,024 shards, 2^-79. A replay is never missed: equal keys have equal hashes.
+//! 92 others are kept. So nobody outside can make keys that collide or crowd one place, and with *n* live entries an
+//! honest proof is wrongly refused with a probability of at most *n* · 2^-92, less what the shard tells apart: with ten
+//! million entries in 1,024 shards, 2^-78. A replay is never missed: equal keys have equal hashes.
 //!
-//! Each shard has one table, in which an entry takes 12 bytes, with the slot of its last second in the three bits left.
-//! A slot is a seventh of the window's length. When it has passed, one pass over the table drops it whole; until then
-//! nothing looks for old entries. Tables grow by a quarter, one at a time, and shrink when they are hardly used, so
-//! memory has no spikes: at ten million acceptable proofs it is 21 bytes for each (24 as the system counts it), at its
-//! peak too. The example `ten_million` measures it. What the quotas count takes 18 KiB for each of up to 16 stripes,
-//! however many parties there are.
+//! Each shard has one table, in which an entry takes 12 bytes, with the slot of its last second in the four bits left.
+//! A slot is an eleventh of the window's length. When it has passed, all that is in it is dead from one moment to the
+//! next; the cells are taken by whatever comes, and one pass over a table clears away what is left before the slot's
+//! bits are used again. Tables grow by an eighth, in place, and shrink when they are hardly used, so memory has no
+//! spikes: at ten million acceptable proofs it is 16 bytes for each (20 as the system counts it), at its peak too. The
+//! example `ten_million` measures it. What the quotas count takes 34 KiB for each of up to 16 stripes, however many
+//! parties there are.
 //!
 //! # Concurrency
 //!
-//! One lock per shard covers everything that a judgement rests on; a new epoch takes them all. The scenarios that
-//! matter are run under a model checker, with a cfg of their own:
+//! One lock per shard covers everything that a judgement rests on; a new epoch takes them all. Which epoch there is, is
+//! read without a lock. The scenarios that matter are run under a model checker, with a cfg of their own:
 //!
 //! ```text
 //! RUSTFLAGS='--cfg countersign_model' cargo test -p countersign-replay --lib --target-dir target/model model

@@ -2,6 +2,7 @@
 
 mod capacity;
 mod config;
+mod current;
 #[cfg(test)]
 #[cfg(countersign_model)]
 mod model;
@@ -19,7 +20,6 @@ mod tests;
 mod wheel;
 
 use std::fmt;
-use std::sync::PoisonError;
 
 use countersign_dpop::replay::{Epoch, Recorded, Recording, ReplayEntry, ReplayStore, ReplayStoreError};
 use countersign_dpop::time::{Timestamp, Window};
@@ -27,10 +27,11 @@ use countersign_dpop::time::{Timestamp, Window};
 pub use self::config::{MemoryReplayConfig, MemoryReplayError, MemoryReplayStats};
 
 use self::capacity::Capacity;
+use self::current::CurrentEpoch;
 use self::quota::{Party, QuotaLedger};
 use self::secret::Secret;
 use self::shard::{Reach, Shard};
-use self::sync::{AtomicI64, Mutex, Ordering, RwLock, lock};
+use self::sync::{AtomicI64, Mutex, Ordering, lock};
 use self::wheel::{GRACE, Layout};
 
 /// A replay store in the memory of one process: a time wheel in shards.
@@ -46,7 +47,7 @@ pub struct MemoryReplayStore {
     /// The second at which every shard was last swept.
     swept: AtomicI64,
     /// The epoch that callers see. Changed only while every shard is locked.
-    epoch: RwLock<Epoch>,
+    epoch: CurrentEpoch,
     era: Mutex<Era>,
 }
 
@@ -83,7 +84,7 @@ impl MemoryReplayStore {
             quotas: QuotaLedger::new(quota, shards, layout, now),
             highest: AtomicI64::new(now.seconds()),
             swept: AtomicI64::new(now.seconds()),
-            epoch: RwLock::new(epoch),
+            epoch: CurrentEpoch::new(epoch),
             era: Mutex::new(era),
             secret,
         })
@@ -168,7 +169,7 @@ impl MemoryReplayStore {
             shard.turn_to(time, &self.capacity);
         }
         self.quotas.begin(time, era.layout);
-        *self.epoch.write().unwrap_or_else(PoisonError::into_inner) = epoch;
+        self.epoch.set(epoch);
     }
 
     /// Drops what has passed from every shard, also from those that no entry has come to since. At most once for
@@ -191,7 +192,7 @@ impl MemoryReplayStore {
     }
 
     fn current_epoch(&self) -> Epoch {
-        *self.epoch.read().unwrap_or_else(PoisonError::into_inner)
+        self.epoch.get()
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Secret {
     epochs: [u8; 32],
 }
 
-/// Where an entry belongs: 32 bits of its hash choose the shard, of the 96 others 93 are kept.
+/// Where an entry belongs: 32 bits of its hash choose the shard, of the 96 others 92 are kept.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) shard: u32,

@@ -48,8 +48,7 @@ impl Shard {
     pub(super) fn turn_to(&mut self, time: Timestamp, capacity: &Capacity) {
         let passed = self.wheel.turn_to(time);
         if !passed.is_empty() {
-            let dropped = self.entries.rearrange(|slot| (!passed.contains(slot)).then_some(slot));
-            capacity.drop_entries(dropped);
+            capacity.drop_entries(self.entries.drop_slots(passed));
         }
     }
 
@@ -89,13 +88,13 @@ impl Shard {
             // Its record may have been dropped already. A nonce lets the client try again with a fresh proof.
             return Ok(Recorded::NonceDemanded);
         }
-        if self.entries.contains(tag) {
+        let Some(vacancy) = self.entries.vacancy(tag) else {
             return Ok(Recorded::Replayed);
-        }
+        };
         let Some(slot) = self.wheel.position(deadline) else {
             return Err(beyond_reach());
         };
-        self.entries.make_room().map_err(|_| out_of_memory())?;
+        let vacancy = self.entries.make_room(vacancy, slot).map_err(|_| out_of_memory())?;
         let share = match party {
             Some(party) => quotas.take(party, deadline, time, capacity)?,
             None => capacity.take().map(|()| Share::Granted)?,
@@ -104,7 +103,7 @@ impl Shard {
             return Ok(Recorded::NonceDemanded);
         }
         self.wheel.occupy(slot);
-        self.entries.insert(tag, slot);
+        self.entries.insert(vacancy, slot);
         Ok(Recorded::First)
     }
 

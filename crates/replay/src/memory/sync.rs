@@ -4,12 +4,12 @@ use std::sync::PoisonError;
 
 #[cfg(all(test, countersign_model))]
 pub(super) use shuttle::sync::{
-    Mutex, MutexGuard, RwLock,
+    Mutex, MutexGuard,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 #[cfg(not(all(test, countersign_model)))]
 pub(super) use std::sync::{
-    Mutex, MutexGuard, RwLock,
+    Mutex, MutexGuard,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 

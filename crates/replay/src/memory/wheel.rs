@@ -7,10 +7,14 @@ use countersign_dpop::time::Timestamp;
 /// Seconds that a clock may go back without consequence; entries are kept as much longer.
 pub(super) const GRACE: i64 = 1;
 
-/// Slots of a wheel. More of them would drop entries sooner after their time, fewer would drop them less often.
-pub(super) const COUNT: usize = SLOTS as usize;
+/// Positions on a wheel.
+pub(super) const COUNT: usize = POSITIONS as usize;
 
-const SLOTS: u8 = 8;
+const POSITIONS: u8 = 16;
+
+/// Slots within reach at a time. The more of them, the sooner after its time an entry is dropped; the fewer, the longer
+/// a position stays unused after its slot has passed.
+const SLOTS: u8 = 12;
 
 /// How wide slots are, in seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,10 +63,10 @@ pub(super) struct Position(u8);
 impl Position {
     /// Where the slot `number` lies, forever.
     pub(super) fn of(number: i64) -> Self {
-        Self(u8::try_from(number.rem_euclid(i64::from(SLOTS))).unwrap_or(0))
+        Self(u8::try_from(number.rem_euclid(i64::from(POSITIONS))).unwrap_or(0))
     }
 
-    /// 0 to 7.
+    /// 0 to 15.
     pub(super) const fn number(self) -> u8 {
         self.0
     }
@@ -73,13 +77,13 @@ impl Position {
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        (0..SLOTS).map(Self)
+        (0..POSITIONS).map(Self)
     }
 }
 
 /// Some of the positions on a wheel.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Positions(u8);
+pub(super) struct Positions(u16);
 
 impl Positions {
     pub(super) fn is_empty(self) -> bool {
@@ -94,7 +98,7 @@ impl Positions {
         Position::all().filter(move |position| self.contains(*position))
     }
 
-    fn insert(&mut self, position: Position) {
+    pub(super) fn insert(&mut self, position: Position) {
         self.0 |= 1 << position.0;
     }
 }
@@ -173,10 +177,10 @@ impl Wheel {
         moves
     }
 
-    /// The one slot within reach that lies at `position`.
+    /// The one slot within reach that lies at `position`, or, where there is none, one beyond it.
     fn slot_at(&self, position: Position) -> i64 {
         let first = *self.reach.start();
-        first.saturating_add(i64::from(position.0).wrapping_sub(first).rem_euclid(i64::from(SLOTS)))
+        first.saturating_add(i64::from(position.0).wrapping_sub(first).rem_euclid(i64::from(POSITIONS)))
     }
 }
 
@@ -241,7 +245,7 @@ mod tests {
     #[test]
     fn slots_are_as_narrow_as_the_window_allows() {
         let width = |horizon| Layout::reaching(horizon).width;
-        assert_eq!([0, 6, 7, 13, 14, 15, 70, 600, 172_800].map(width), [1, 1, 2, 2, 3, 3, 11, 86, 24_686]);
+        assert_eq!([0, 10, 11, 21, 22, 70, 600, 172_800].map(width), [1, 1, 2, 2, 3, 7, 55, 15_710]);
         assert_eq!(width(-5), 1);
         assert!(width(i64::MAX) > 0);
     }
@@ -252,7 +256,7 @@ mod tests {
         assert_eq!(layout.widened(70), layout);
         assert_eq!(layout.widened(10), layout);
         assert_eq!(layout.widened(76), layout);
-        assert_eq!(layout.widened(77).width, 13);
+        assert_eq!(layout.widened(77).width, 8);
         assert_eq!(layout.widened(600), Layout::reaching(600));
     }
 
