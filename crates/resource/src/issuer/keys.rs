@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use countersign_dpop::PreparedKey;
@@ -127,6 +128,15 @@ struct Inner {
     source: KeySource,
     fetch: Arc<dyn Fetch>,
     state: Mutex<State>,
+    latest: Latest,
+}
+
+/// Which keys are the latest, to be read without a lock. Written under the lock of the state, the serial first.
+#[derive(Default)]
+struct Latest {
+    serial: AtomicU64,
+    /// When they were fetched, in seconds since 1970.
+    fetched: AtomicI64,
 }
 
 struct State {
@@ -154,7 +164,17 @@ impl IssuerKeys {
             fault: KeysError::Pending,
             serial: 0,
         };
-        Self { inner: Arc::new(Inner { issuer, source, fetch, state: Mutex::new(state) }) }
+        Self { inner: Arc::new(Inner { issuer, source, fetch, state: Mutex::new(state), latest: Latest::default() }) }
+    }
+
+    /// True when the keys with this `serial`, which [`KeySnapshot::serial`] told, are the ones to judge with at `now`,
+    /// too young to be fetched again. Takes no lock; `false` only says that [`IssuerKeys::current`] has to be asked.
+    pub(crate) fn are_current(&self, serial: u64, now: Timestamp) -> bool {
+        let Latest { serial: latest, fetched } = &self.inner.latest;
+        // In this order: whoever sees when newer keys were fetched sees their serial too.
+        let fetched = Timestamp::from_seconds(fetched.load(Ordering::SeqCst));
+        let is_latest = latest.load(Ordering::SeqCst) == serial;
+        is_latest && (self.inner.are_fixed() || apart(fetched, now) < RENEW_KEYS_AFTER)
     }
 
     /// The keys to judge with at `now`. Waits for a fetch only when there are none.
@@ -240,9 +260,14 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// True for keys from the configuration.
+    fn are_fixed(&self) -> bool {
+        matches!(self.source, KeySource::Fixed(_))
+    }
+
     /// The fetch in progress, or a new one if it is time for one.
     fn begin(self: &Arc<Self>, state: &mut State, now: Timestamp) -> Option<Flight> {
-        if matches!(self.source, KeySource::Fixed(_)) {
+        if self.are_fixed() {
             return None;
         }
         if state.flight.is_none() && state.may_try(now) {
@@ -256,7 +281,11 @@ impl Inner {
         let mut state = self.lock();
         state.flight = None;
         match result {
-            Ok(set) => state.replace(set, now),
+            Ok(set) => {
+                state.replace(set, now);
+                self.latest.serial.store(state.serial, Ordering::SeqCst);
+                self.latest.fetched.store(now.seconds(), Ordering::SeqCst);
+            }
             Err(fault) => {
                 let pause = 1_i64.checked_shl(state.failures).map_or(MAX_BACKOFF, |pause| pause.min(MAX_BACKOFF));
                 state.failures = state.failures.saturating_add(1).min(16);
@@ -417,5 +446,39 @@ mod tests {
             assert!(!is_signed(&keys, &one, b"another", &lying));
         }
         assert_eq!((lying.checks().disagreements, lying.engine()), (1, Engine::Library));
+    }
+
+    /// What is said without the lock is what is said under it.
+    #[test]
+    fn current_keys_are_known_without_the_lock() {
+        let at = Timestamp::from_seconds;
+        let source = KeySource::Url("https://issuer.example/keys".to_owned());
+        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline));
+        let set = |x| {
+            let key = PublicJwk::P256 { x: [x; 32], y: [0; 32] };
+            JwkSet::from_keys(vec![VerificationKey { kid: None, alg: None, key }])
+        };
+        let young = |now| keys.inner.lock().younger_than(RENEW_KEYS_AFTER, at(now)).map(|snapshot| snapshot.serial());
+        let agree = |serials: std::ops::Range<u64>, now| {
+            serials.into_iter().all(|serial| keys.are_current(serial, at(now)) == (young(now) == Some(serial)))
+        };
+        for (x, landed) in [(1, 1_000), (1, 1_200), (2, 2_000), (3, 1_500)] {
+            keys.inner.land(Ok(set(x)), at(landed));
+            for now in [-1, 0, RENEW_KEYS_AFTER - 1, RENEW_KEYS_AFTER, -RENEW_KEYS_AFTER, 10 * RENEW_KEYS_AFTER] {
+                assert!(agree(1..10, landed + now), "{now} after {landed}");
+            }
+        }
+        keys.inner.land(Err(KeysError::Pending), at(1_600));
+        assert!(agree(1..10, 1_600));
+    }
+
+    #[test]
+    fn keys_from_the_configuration_stay_current() {
+        let source = KeySource::Fixed(JwkSet::from_keys(Vec::new()));
+        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline));
+        for now in [Timestamp::MIN, Timestamp::from_seconds(0), Timestamp::MAX] {
+            assert!(keys.are_current(0, now));
+            assert!(!keys.are_current(1, now));
+        }
     }
 }

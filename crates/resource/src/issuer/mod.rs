@@ -7,6 +7,7 @@ mod keys;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign_dpop::Ath;
 use countersign_dpop::error::TokenError;
@@ -39,7 +40,7 @@ struct Inner {
     /// In the order of the configuration.
     names: Vec<String>,
     limits: JwtLimits,
-    tokens: TokenCache<KnownToken>,
+    tokens: TokenCache<Arc<KnownToken>>,
     /// Tokens whose signature did not verify, with the serial of the keys that said so.
     forged: TokenCache<u64>,
 }
@@ -54,12 +55,15 @@ pub(crate) struct Issuer {
     introspector: Option<Introspector>,
 }
 
-/// A token whose signature verified with a key that its issuer had at that time.
-#[derive(Clone, Debug)]
+/// A token whose signature verified with a key that its issuer had at that time. What it shares with other tokens is not
+/// counted at each request: processors would take turns at the counters.
+#[derive(Debug)]
 struct KnownToken {
     token: Arc<AccessToken>,
     issuer: Arc<Issuer>,
     signed_by: Jkt,
+    /// The serial of the keys that the key was last found among.
+    keys: AtomicU64,
 }
 
 /// An issuer whose tokens cannot be judged at present.
@@ -157,9 +161,13 @@ impl Issuers {
     ) -> Result<Arc<AccessToken>, TokenError> {
         if let Some(known) = self.inner.tokens.get(ath) {
             known.issuer.judge(&known.token, audience, now)?;
+            if known.issuer.keys.are_current(known.keys.load(Ordering::Relaxed), now) {
+                return Ok(Arc::clone(&known.token));
+            }
             let keys = known.issuer.keys.current(now).await.map_err(|fault| unavailable(&fault))?;
             if keys.holds(&known.signed_by) {
-                return Ok(known.token);
+                known.keys.store(keys.serial(), Ordering::Relaxed);
+                return Ok(Arc::clone(&known.token));
             }
             self.inner.tokens.remove(ath);
         }
@@ -195,8 +203,9 @@ impl Issuers {
         match unverified.verify(issuer, algorithm, &keys, tables) {
             Ok(signed_by) => {
                 let token = Arc::new(claims);
-                let known = KnownToken { token: Arc::clone(&token), issuer: Arc::clone(issuer), signed_by };
-                self.inner.tokens.insert(*ath, known);
+                let (issuer, keys) = (Arc::clone(issuer), AtomicU64::new(keys.serial()));
+                let known = KnownToken { token: Arc::clone(&token), issuer, signed_by, keys };
+                self.inner.tokens.insert(*ath, Arc::new(known));
                 Ok(token)
             }
             Err(fault) => {
@@ -210,7 +219,7 @@ impl Issuers {
 
     /// A token whose signature verified before, by its hash. Whether it is still good is not asked.
     pub(crate) fn remembered(&self, ath: &Ath) -> Option<Arc<AccessToken>> {
-        self.inner.tokens.get(ath).map(|known| known.token)
+        self.inner.tokens.get(ath).map(|known| Arc::clone(&known.token))
     }
 
     /// Asks about a token that is no JWT, one issuer after the other; `None` when none is to be asked. What one issuer

@@ -328,13 +328,17 @@ fn presented_scheme(headers: &HeaderMap) -> PresentedScheme {
 
 /// True when the query has a parameter `access_token` (RFC 6750 §2.3), however its name is encoded.
 fn has_token_in_query(path_and_query: &str) -> bool {
-    let query = path_and_query.split_once('?').map_or("", |(_, query)| query);
-    query.split('&').any(|parameter| is_access_token(parameter.split('=').next().unwrap_or_default()))
+    let text = path_and_query.as_bytes();
+    let Some(mark) = text.iter().position(|byte| *byte == b'?') else {
+        return false;
+    };
+    let name_of = |parameter: &'_ [u8]| parameter.iter().position(|byte| *byte == b'=').unwrap_or(parameter.len());
+    text[mark + 1..].split(|byte| *byte == b'&').any(|parameter| is_access_token(&parameter[..name_of(parameter)]))
 }
 
-fn is_access_token(name: &str) -> bool {
+fn is_access_token(name: &[u8]) -> bool {
     const NAME: &[u8] = b"access_token";
-    let mut rest = name.as_bytes();
+    let mut rest = name;
     for expected in NAME {
         let (byte, after) = match rest {
             [b'%', high, low, after @ ..] => (hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low), after),

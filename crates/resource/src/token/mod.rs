@@ -118,7 +118,8 @@ impl AccessToken {
         let party = client_id.as_deref().or(subject.as_deref()).unwrap_or_default();
         Ok(Self {
             quota: QuotaKey::new(&[issuer, party]),
-            issuer: Arc::clone(issuer),
+            // The token's own, so that requests with other tokens do not count at the same place.
+            issuer: Arc::from(issuer.as_ref()),
             audiences: strings(claims, "aud")?.ok_or(TokenError::BadClaim { claim: "aud" })?,
             subject,
             client_id: client_id.map(Into::into),

@@ -1,6 +1,7 @@
 //! The resource server in process: tokens and proofs made with software keys, a fake clock, no sockets.
 #![expect(clippy::unwrap_used, reason = "what a test relies on")]
 
+mod allocations;
 mod answers;
 mod carrying;
 mod credentials;
