@@ -30,6 +30,12 @@ pub enum ForwardError {
         /// How long it may take.
         limit: Duration,
     },
+    /// The client sent its body too slowly for too long.
+    #[error("the client sent less than {bytes_per_second} bytes of its body a second")]
+    RequestBodySlow {
+        /// What it has to send on average.
+        bytes_per_second: u32,
+    },
     /// No connection to the upstream.
     #[error("the upstream cannot be reached: {reason}")]
     Unreachable {
@@ -63,7 +69,7 @@ impl ForwardError {
             Self::ConnectMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadTarget | Self::RequestBody { .. } => StatusCode::BAD_REQUEST,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
-            Self::RequestBodyIdle { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::RequestBodyIdle { .. } | Self::RequestBodySlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Unreachable { .. } | Self::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout { .. } | Self::NoAnswer { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -77,6 +83,7 @@ impl ForwardError {
             Self::TransferCoding => "transfer_coding",
             Self::RequestBody { .. } => "request_body_broken",
             Self::RequestBodyIdle { .. } => "request_body_idle",
+            Self::RequestBodySlow { .. } => "request_body_slow",
             Self::Unreachable { .. } => "upstream_unreachable",
             Self::ConnectTimeout { .. } => "upstream_connect_timeout",
             Self::NoAnswer { .. } => "upstream_no_answer",

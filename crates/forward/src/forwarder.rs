@@ -143,7 +143,7 @@ impl Forwarder {
     {
         let client_side = take_websocket(&mut request);
         let (mut parts, body) = request.into_parts();
-        let body = RequestBody::new(body, self.limits.request_body_idle, handover.is_reserved);
+        let body = RequestBody::new(body, self.limits.request_body(), handover.is_reserved);
         if handover.untouched {
             self.redirect(&mut parts, client_side.is_some())?;
         } else {
@@ -239,7 +239,7 @@ impl Forwarder {
         let error = match (first, again) {
             (Ok(answer), _) => return Ok(answer),
             (Err(error), Some(parts)) if !error.is_connect() && History::is_long(error.connect_info()) => {
-                let body = RequestBody::empty(self.limits.request_body_idle);
+                let body = RequestBody::empty(self.limits.request_body());
                 match self.in_time(Request::from_parts(parts, body), &progress).await? {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,

@@ -10,17 +10,19 @@ use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 use crate::error::{BoxError, ForwardError, causes};
 use crate::fields::clean_trailers;
+use crate::patience::{OutOfPatience, Patience, PatienceLimits};
 
 /// Streams the client's body, notes how far it has come, and gives up on a client that stalls.
 pub(crate) struct RequestBody {
-    inner: UnsyncBoxBody<Bytes, BoxError>,
+    /// `None` for a request without a body, as most are.
+    inner: Option<UnsyncBoxBody<Bytes, BoxError>>,
     progress: Progress,
-    idle: Option<Pin<Box<Sleep>>>,
-    idle_limit: Duration,
+    patience: Patience,
+    limits: PatienceLimits,
     is_reserved: fn(&HeaderName) -> bool,
 }
 
@@ -49,29 +51,33 @@ enum Phase {
 enum Failure {
     Broken(String),
     Idle(Duration),
+    Slow(u32),
 }
 
 impl RequestBody {
-    pub(crate) fn new<B>(body: B, idle_limit: Duration, is_reserved: fn(&HeaderName) -> bool) -> Self
+    pub(crate) fn new<B>(body: B, limits: PatienceLimits, is_reserved: fn(&HeaderName) -> bool) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let inner = body.map_err(Into::into).boxed_unsync();
-        Self { inner, progress: Progress::new(), idle: None, idle_limit, is_reserved }
+        let inner = (!body.is_end_stream()).then(|| body.map_err(Into::into).boxed_unsync());
+        Self { inner, progress: Progress::new(), patience: Patience::new(limits), limits, is_reserved }
     }
 
-    pub(crate) fn empty(idle_limit: Duration) -> Self {
-        Self::new(Empty::new(), idle_limit, |_| false)
+    pub(crate) fn empty(limits: PatienceLimits) -> Self {
+        Self::new(Empty::new(), limits, |_| false)
     }
 
     pub(crate) fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limit = self.idle_limit;
-        self.idle.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx)
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        let PatienceLimits { idle, bytes_per_second } = self.limits;
+        self.patience.poll_wait(cx).map(|out| match out {
+            OutOfPatience::Idle => Failure::Idle(idle),
+            OutOfPatience::Slow => Failure::Slow(bytes_per_second),
+        })
     }
 
     fn fail(&mut self, failure: Failure) -> BoxError {
@@ -86,17 +92,16 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.inner).poll_frame(cx) {
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        match Pin::new(inner).poll_frame(cx) {
             Poll::Pending => {
                 this.progress.set(Phase::WithClient);
-                match this.poll_idle(cx) {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(()) => Poll::Ready(Some(Err(this.fail(Failure::Idle(this.idle_limit))))),
-                }
+                this.poll_patience(cx).map(|failure| Some(Err(this.fail(failure))))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.fail(Failure::Broken(causes(error.as_ref())))))),
             Poll::Ready(frame) => {
-                this.idle = None;
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
+                this.patience.moved(data.map_or(0, Bytes::len));
                 this.progress.set(Phase::WithUpstream);
                 Poll::Ready(frame.map(|frame| frame.map(|frame| cleaned(frame, this.is_reserved))))
             }
@@ -104,11 +109,11 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -135,6 +140,9 @@ impl Progress {
             Phase::WithUpstream | Phase::WithClient => None,
             Phase::Failed(Failure::Broken(reason)) => Some(ForwardError::RequestBody { reason: reason.clone() }),
             Phase::Failed(Failure::Idle(limit)) => Some(ForwardError::RequestBodyIdle { limit: *limit }),
+            Phase::Failed(Failure::Slow(bytes_per_second)) => {
+                Some(ForwardError::RequestBodySlow { bytes_per_second: *bytes_per_second })
+            }
         }
     }
 }
@@ -146,5 +154,60 @@ fn cleaned(frame: Frame<Bytes>, is_reserved: fn(&HeaderName) -> bool) -> Frame<B
             Frame::trailers(trailers)
         }
         Err(frame) => frame,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const LIMITS: PatienceLimits = PatienceLimits { idle: Duration::from_secs(30), bytes_per_second: 100 };
+
+    /// A client that sends `part` every so often, `parts` times.
+    fn sending(part: &'static [u8], every: Duration, parts: usize) -> RequestBody {
+        let frames = stream::unfold(0, move |sent| async move {
+            sleep(every).await;
+            (sent < parts).then(|| (Ok::<_, BoxError>(Frame::data(Bytes::from_static(part))), sent + 1))
+        });
+        RequestBody::new(StreamBody::new(frames), LIMITS, |_| false)
+    }
+
+    /// How long it took until the body ended, and how it failed.
+    async fn read(mut body: RequestBody) -> (Duration, Option<ForwardError>) {
+        let (begun, progress) = (Instant::now(), body.progress());
+        while let Some(Ok(_)) = body.frame().await {}
+        (begun.elapsed(), progress.failure())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up() {
+        let (took, failure) = read(sending(b"x", Duration::from_secs(14), 1_000)).await;
+        assert!(matches!(failure, Some(ForwardError::RequestBodySlow { bytes_per_second: 100 })), "{failure:?}");
+        assert!(took < Duration::from_secs(31), "{took:?}");
+        assert_eq!(failure.map(|failure| failure.status().as_u16()), Some(408));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_that_keeps_to_the_rate_is_taken_whole() {
+        static PART: [u8; 2_000] = [b'x'; 2_000];
+        let (took, failure) = read(sending(&PART, Duration::from_secs(20), 100)).await;
+        assert!(failure.is_none() && took >= Duration::from_secs(2_000), "{failure:?} {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_body_is_idle() {
+        let (took, failure) = read(sending(b"x", Duration::from_hours(1), 1)).await;
+        assert!(matches!(failure, Some(ForwardError::RequestBodyIdle { .. })), "{failure:?}");
+        assert_eq!(took.as_secs(), 30);
+    }
+
+    #[test]
+    fn a_request_without_a_body_has_none() {
+        let body = RequestBody::empty(LIMITS);
+        assert!(body.is_end_stream() && body.size_hint().exact() == Some(0));
     }
 }

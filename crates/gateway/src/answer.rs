@@ -88,7 +88,9 @@ impl Trouble {
             Self::Forward(ForwardError::BadTarget) => "the target cannot be forwarded",
             Self::Forward(ForwardError::TransferCoding) => "a transfer coding other than chunked",
             Self::Forward(ForwardError::RequestBody { .. }) => "the body broke off",
-            Self::Forward(ForwardError::RequestBodyIdle { .. }) => "the body did not come in time",
+            Self::Forward(ForwardError::RequestBodyIdle { .. } | ForwardError::RequestBodySlow { .. }) => {
+                "the body did not come in time"
+            }
             Self::Forward(ForwardError::Unreachable { .. }) => "the API cannot be reached",
             Self::Forward(ForwardError::BadAnswer { .. }) => "the API gave no usable answer",
             Self::Forward(ForwardError::ConnectTimeout { .. } | ForwardError::NoAnswer { .. }) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_forward::ForwardLimits;
+use countersign_forward::{ForwardLimits, PatienceLimits};
 use serde::Deserialize;
 
 use super::error::{ConfigError, Key, Problem};
@@ -23,6 +23,8 @@ pub struct LimitConfig {
     pub idle_seconds: Option<u64>,
     /// For the client to send a next part of its body.
     pub body_idle_seconds: Option<u64>,
+    /// Bytes a second that a client has to send of its body, and to take of the answer; 0 for no such demand.
+    pub body_bytes_per_second: Option<u64>,
     /// For the client to take a next part of the answer.
     pub write_idle_seconds: Option<u64>,
     /// For a connection to the upstream.
@@ -48,10 +50,20 @@ pub struct GatewayLimits {
     pub idle: Duration,
     /// For the client to take a next part of the answer. Default 60 s.
     pub write_idle: Duration,
+    /// Bytes a second that a client has to take of the answer, on average over the time for which it is waited for;
+    /// slower ones have as long as one that takes nothing. 0 for no such demand. Default 100.
+    pub write_bytes_per_second: u32,
     /// For requests under way when the gateway is told to stop. Default 30 s.
     pub drain: Duration,
     /// Towards the upstream, and for bodies of requests.
     pub forward: ForwardLimits,
+}
+
+impl GatewayLimits {
+    /// How long a client that takes an answer is waited for.
+    pub(crate) const fn write(&self) -> PatienceLimits {
+        PatienceLimits { idle: self.write_idle, bytes_per_second: self.write_bytes_per_second }
+    }
 }
 
 impl Default for GatewayLimits {
@@ -63,6 +75,7 @@ impl Default for GatewayLimits {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             write_idle: Duration::from_mins(1),
+            write_bytes_per_second: 100,
             drain: Duration::from_secs(30),
             forward: ForwardLimits::default(),
         }
@@ -78,6 +91,7 @@ impl LimitConfig {
             head_seconds: self.head_seconds.or(lower.head_seconds),
             idle_seconds: self.idle_seconds.or(lower.idle_seconds),
             body_idle_seconds: self.body_idle_seconds.or(lower.body_idle_seconds),
+            body_bytes_per_second: self.body_bytes_per_second.or(lower.body_bytes_per_second),
             write_idle_seconds: self.write_idle_seconds.or(lower.write_idle_seconds),
             upstream_connect_seconds: self.upstream_connect_seconds.or(lower.upstream_connect_seconds),
             upstream_answer_seconds: self.upstream_answer_seconds.or(lower.upstream_answer_seconds),
@@ -96,6 +110,10 @@ impl LimitConfig {
         bounds.seconds("limits.idle_seconds", self.idle_seconds, &mut limits.idle);
         bounds.seconds("limits.body_idle_seconds", self.body_idle_seconds, &mut limits.forward.request_body_idle);
         bounds.seconds("limits.write_idle_seconds", self.write_idle_seconds, &mut limits.write_idle);
+        if let Some(rate) = bounds.rate("limits.body_bytes_per_second", self.body_bytes_per_second) {
+            limits.forward.request_body_bytes_per_second = rate;
+            limits.write_bytes_per_second = rate;
+        }
         bounds.seconds("limits.upstream_connect_seconds", self.upstream_connect_seconds, &mut limits.forward.connect);
         bounds.seconds("limits.upstream_answer_seconds", self.upstream_answer_seconds, &mut limits.forward.first_byte);
         bounds.seconds("limits.drain_seconds", self.drain_seconds, &mut limits.drain);
@@ -122,6 +140,10 @@ impl Bounds<'_> {
         {
             *to = value;
         }
+    }
+
+    fn rate(&mut self, name: &'static str, value: Option<u64>) -> Option<u32> {
+        self.bounded(name, value, &(0..=1_000_000)).and_then(|value| u32::try_from(value).ok())
     }
 
     fn seconds(&mut self, name: &'static str, value: Option<u64>, to: &mut Duration) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use countersign_forward::{Patience, PatienceLimits};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -21,7 +22,7 @@ pub(crate) struct WireLimits {
     /// A whole head, from its first byte.
     pub(crate) head: Duration,
     /// The client to take some of the answer.
-    pub(crate) write_idle: Duration,
+    pub(crate) write: PatienceLimits,
     /// The longest head in bytes.
     pub(crate) max_head: usize,
 }
@@ -37,7 +38,7 @@ pub(crate) struct WireGuard<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> 
     notes: Notes,
     limits: WireLimits,
     head_end: Option<Pin<Box<Sleep>>>,
-    write_end: Option<Pin<Box<Sleep>>>,
+    write_patience: Patience,
     linger: Option<Linger>,
 }
 
@@ -84,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WireGuard<S> {
             notes,
             limits,
             head_end: None,
-            write_end: None,
+            write_patience: Patience::new(limits.write),
             linger: Some(linger),
         }
     }
@@ -143,15 +144,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WireGuard<S> {
         end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Starts counting when the client takes nothing, and stops when it does.
-    fn watch_write<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.write_end = None;
-            return written;
+    /// Counts while the client takes nothing.
+    fn watch_write(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
+            self.write_patience.moved(*written.as_ref().unwrap_or(&0));
+            return Poll::Ready(written);
         }
-        let limit = self.limits.write_idle;
-        let end = self.write_end.get_or_insert_with(|| Box::pin(sleep(limit)));
-        end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        self.write_patience.poll_wait(cx).map(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -180,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncWrite for WireGuar
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = self.stream()?.poll_flush(cx);
-        self.watch_write(cx, flushed)
+        self.watch_write(cx, flushed.map_ok(|()| 0)).map_ok(|_| ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -207,5 +206,52 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Drop for WireGuard<S> {
         if let (true, Some(stream), Some(linger)) = (owes, self.stream.take(), self.linger.take()) {
             linger.end(stream);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// An answer of 4 KiB to a client that takes `bytes` of it every `pause`: how long that took, and how it ended.
+    async fn answer(bytes: usize, pause: Duration) -> (Duration, io::Result<()>) {
+        let (mut client, server) = tokio::io::duplex(16);
+        let write = PatienceLimits { idle: Duration::from_mins(1), bytes_per_second: 100 };
+        let limits = WireLimits { head: Duration::from_secs(10), write, max_head: 8_192 };
+        let linger = Linger { place: None, limit: Duration::from_secs(1) };
+        let mut guard = WireGuard::new(server, Vec::new(), Notes::default(), limits, linger);
+        let taking = tokio::spawn(async move {
+            let mut part = vec![0; bytes];
+            while client.read_exact(&mut part).await.is_ok() {
+                sleep(pause).await;
+            }
+        });
+        let begun = Instant::now();
+        let written = guard.write_all(&[b'x'; 4_096]).await;
+        taking.abort();
+        (begun.elapsed(), written)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_an_answer_byte_by_byte_is_given_up() {
+        let (took, written) = answer(1, Duration::from_secs(25)).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(took < Duration::from_secs(62), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_that_keeps_to_the_rate_gets_its_whole_answer() {
+        let (took, written) = answer(512, Duration::from_secs(5)).await;
+        assert!(written.is_ok() && took > Duration::from_secs(30), "{took:?} {written:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_given_up_after_the_idle_time() {
+        let (took, written) = answer(1, Duration::from_hours(1)).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(took.as_secs(), 60);
     }
 }
