@@ -22,7 +22,7 @@ use crate::error::{BoxError, ForwardError, causes, is_caused_by};
 use crate::fields::{asks_for_websocket, remove_hop_by_hop, set_websocket, takes_trailers, transfer_coding_is_known};
 use crate::limits::ForwardLimits;
 use crate::request_body::{Progress, RequestBody};
-use crate::tls::{TlsError, client_tls, trusting_nobody};
+use crate::tls::{TlsError, UpstreamTls, trusting_nobody};
 use crate::tunnel::Tunnels;
 use crate::upstream::Upstream;
 use crate::x_forwarded::{Arrival, ForwardedFields};
@@ -81,7 +81,15 @@ impl Forwarder {
     /// # Errors
     /// [`TlsError`] when the upstream needs TLS and the system has no certificates to trust.
     pub fn new(upstream: Upstream, limits: ForwardLimits) -> Result<Self, TlsError> {
-        let tls = if upstream.is_tls() { client_tls()? } else { trusting_nobody()? };
+        Self::to(upstream, &UpstreamTls::default(), limits)
+    }
+
+    /// A forwarder to `upstream`, by `tls` where that is `https`.
+    ///
+    /// # Errors
+    /// As [`Forwarder::new`].
+    pub fn to(upstream: Upstream, tls: &UpstreamTls, limits: ForwardLimits) -> Result<Self, TlsError> {
+        let tls = if upstream.is_tls() { tls.config()? } else { trusting_nobody()? };
         Ok(Self::with_tls(upstream, tls, limits))
     }
 

@@ -24,6 +24,6 @@ pub use self::error::{BoxError, ForwardError};
 pub use self::forwarder::{Forwarder, Handover, UpstreamHost};
 pub use self::limits::ForwardLimits;
 pub use self::patience::{OutOfPatience, Patience, PatienceLimits};
-pub use self::tls::{TlsError, client_tls};
+pub use self::tls::{TlsError, UpstreamTls, UpstreamTlsError, client_tls};
 pub use self::upstream::{Upstream, UpstreamError};
 pub use self::x_forwarded::{Arrival, ForwardedFields};

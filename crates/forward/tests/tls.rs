@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_forward::{Arrival, ForwardError, ForwardLimits, ForwardedFields, Forwarder, Handover, UpstreamHost};
+use countersign_forward::{
+    Arrival, ForwardError, ForwardLimits, ForwardedFields, Forwarder, Handover, UpstreamHost, UpstreamTls,
+};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -172,4 +174,75 @@ async fn the_system_s_trust_is_used_when_nothing_else_is_said() {
         let error = forwarder.forward(request, Handover::default()).await.unwrap_err();
         assert!(matches!(error, ForwardError::Unreachable { .. }), "{error:?}");
     }
+}
+
+/// An upstream that shows `own` and takes only clients whose certificate is signed by `client`.
+async fn mutual(own: &CertifiedKey<rcgen::KeyPair>, client: &CertificateDer<'static>) -> String {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(client.clone()).unwrap();
+    let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients.build().unwrap())
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let server = auto::Builder::new(TokioExecutor::new());
+                let _ = server.serve_connection(TokioIo::new(stream), service_fn(echo)).await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn trusts_a_ca_file_and_shows_a_certificate_and_refuses_without_either() {
+    let signed = |name: &str| generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let (server, client) = (signed("localhost"), signed("gateway.example"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let ca = file("ca.pem", server.cert.pem());
+    let certificate = file("client.pem", client.cert.pem());
+    let key = file("client.key", client.signing_key.serialize_pem());
+    let url = mutual(&server, client.cert.der()).await;
+
+    let trusting = UpstreamTls::default().with_ca_file(&ca).unwrap();
+    let both = trusting.clone().with_certificate_files(&certificate, &key).unwrap();
+    let stranger = UpstreamTls::default().with_ca_file(&certificate).unwrap();
+    for (tls, expected) in
+        [(&both, Ok(())), (&trusting, Err(502)), (&stranger, Err(502)), (&UpstreamTls::default(), Err(502))]
+    {
+        let forwarder = Forwarder::to(url.parse().unwrap(), tls, ForwardLimits::default()).unwrap();
+        let answer = forwarder.forward(post(), public()).await;
+        assert_eq!(answer.map(drop).map_err(|error| error.status().as_u16()), expected);
+    }
+
+    let empty = file("empty.pem", String::new());
+    let canary = file("canary.pem", "-----BEGIN PRIVATE KEY-----\ncanary-5711\n-----END PRIVATE KEY-----\n".to_owned());
+    let other = file("other.key", server.signing_key.serialize_pem());
+    for fault in [
+        UpstreamTls::default().with_ca_file(&empty),
+        UpstreamTls::default().with_ca_file(&directory.path().join("none.pem")),
+        UpstreamTls::default().with_certificate_files(&certificate, &canary),
+        UpstreamTls::default().with_certificate_files(&certificate, &other),
+        UpstreamTls::default().with_certificate_files(&canary, &key),
+    ] {
+        let fault = fault.unwrap_err().to_string();
+        assert!(!fault.contains("5711") && fault.contains(directory.path().to_str().unwrap()), "{fault}");
+    }
+    assert!(!format!("{both:?}").contains("MC4"), "no key in debug output");
 }

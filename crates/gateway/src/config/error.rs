@@ -3,7 +3,7 @@
 use std::fmt;
 
 use countersign_dpop::PublicOriginError;
-use countersign_forward::UpstreamError;
+use countersign_forward::{UpstreamError, UpstreamTlsError};
 use countersign_replay::RedisServerError;
 use countersign_resource::es256::UnusableEngine;
 use countersign_resource::{CorsError, IssuerConfigError, UnknownStage};
@@ -207,6 +207,9 @@ pub enum Problem {
         /// What is wrong.
         fault: String,
     },
+    /// A file that is of no use for TLS towards the upstream.
+    #[error("{0}")]
+    UpstreamTls(#[from] UpstreamTlsError),
     /// Two keys that contradict each other.
     #[error("cannot stand beside {other}; {what}")]
     Contradiction {

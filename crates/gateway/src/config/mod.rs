@@ -54,6 +54,12 @@ pub struct GatewayConfig {
     pub aliases: Vec<String>,
     /// The API itself.
     pub upstream: Option<String>,
+    /// File with the certificates (PEM) that the upstream's is to be signed by; what the system trusts when absent.
+    pub upstream_ca_file: Option<String>,
+    /// File with the certificate (PEM, with those that it is signed by) to show to the upstream.
+    pub upstream_certificate: Option<String>,
+    /// File with its private key (PEM).
+    pub upstream_key: Option<String>,
     /// Whether the upstream is told of the caller by a signed assertion instead of plain fields.
     pub upstream_assertion: Option<bool>,
     /// Its audience; the upstream's URL when absent.
@@ -178,6 +184,9 @@ impl GatewayConfig {
             public_origin: self.public_origin.or(lower.public_origin),
             aliases: first_filled(self.aliases, lower.aliases),
             upstream: self.upstream.or(lower.upstream),
+            upstream_ca_file: self.upstream_ca_file.or(lower.upstream_ca_file),
+            upstream_certificate: self.upstream_certificate.or(lower.upstream_certificate),
+            upstream_key: self.upstream_key.or(lower.upstream_key),
             upstream_assertion: self.upstream_assertion.or(lower.upstream_assertion),
             upstream_assertion_audience: self.upstream_assertion_audience.or(lower.upstream_assertion_audience),
             upstream_assertion_key_file: self.upstream_assertion_key_file.or(lower.upstream_assertion_key_file),
@@ -219,7 +228,9 @@ impl GatewayConfig {
         let keys = self.issuers.iter().map(|entry| entry.jwks.as_ref()).chain([self.jwks.as_ref()]);
         let asking = self.issuers.iter().filter_map(|entry| entry.introspection.as_ref());
         let secrets = asking.flat_map(|asking| [asking.secret_file.as_ref(), asking.key_file.as_ref()]);
-        let named = keys.flatten().filter(is_file).chain(secrets.flatten()).chain(&self.mcp.session_key_files);
+        let upstream = [&self.upstream_ca_file, &self.upstream_certificate, &self.upstream_key];
+        let named = keys.flatten().filter(is_file).chain(secrets.flatten()).chain(upstream.into_iter().flatten());
+        let named = named.chain(&self.mcp.session_key_files);
         named.map(|file| directory.join(file)).collect()
     }
 }

@@ -1,8 +1,9 @@
-//! `mode`, `proxy`, `trusted_proxies`, `tls_certificate`, `tls_key`: how the gateway stands among others.
+//! `mode`, `proxy`, `trusted_proxies`, and files for TLS to both sides: how the gateway stands among others.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use countersign_forward::UpstreamTls;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::GatewayConfig;
@@ -68,6 +69,31 @@ impl GatewayConfig {
             (None, Some(_)) => {
                 faults.add("tls_certificate", Problem::Missing { what: "the file with the key's certificate" });
                 None
+            }
+        }
+    }
+
+    /// Whom to trust as the upstream, and what to show to it. The files are read now.
+    pub(super) fn upstream_tls(&self, directory: &Path, faults: &mut Faults) -> UpstreamTls {
+        let mut tls = UpstreamTls::default();
+        if let Some(file) = &self.upstream_ca_file {
+            let trusting = tls.clone().with_ca_file(&directory.join(file));
+            tls = faults.take("upstream_ca_file", trusting.map_err(Problem::from)).unwrap_or(tls);
+        }
+        match (&self.upstream_certificate, &self.upstream_key) {
+            (Some(certificate), Some(key)) => {
+                let (certificate, key) = (directory.join(certificate), directory.join(key));
+                let showing = tls.clone().with_certificate_files(&certificate, &key);
+                faults.take("upstream_certificate", showing.map_err(Problem::from)).unwrap_or(tls)
+            }
+            (None, None) => tls,
+            (Some(_), None) => {
+                faults.add("upstream_key", Problem::Missing { what: "the file with the certificate's private key" });
+                tls
+            }
+            (None, Some(_)) => {
+                faults.add("upstream_certificate", Problem::Missing { what: "the file with the key's certificate" });
+                tls
             }
         }
     }

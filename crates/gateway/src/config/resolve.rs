@@ -37,6 +37,7 @@ impl GatewayConfig {
             assertion: self.assertion(directory, faults),
             reuse_port: self.reuse_port.unwrap_or_default(),
             tls: self.tls(directory, faults),
+            upstream_tls: self.upstream_tls(directory, faults),
             upstream_host: faults
                 .chosen("upstream_host", self.upstream_host.as_deref(), names::upstream_host)
                 .unwrap_or_default(),
@@ -198,7 +199,8 @@ impl Faults {
         value.and_then(|value| read(value).map_err(|problem| self.at(key, problem)).ok())
     }
 
-    fn take<T>(&mut self, name: &'static str, result: Result<T, Problem>) -> Option<T> {
+    /// What a key's value was read as, if it can be.
+    pub(super) fn take<T>(&mut self, name: &'static str, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.add(name, problem)).ok()
     }
 

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use countersign_dpop::jose::Algorithms;
 use countersign_dpop::time::{Timestamp, Window};
 use countersign_dpop::{NoncePolicy, PublicOrigin};
-use countersign_forward::{ForwardedFields, Upstream, UpstreamHost};
+use countersign_forward::{ForwardedFields, Upstream, UpstreamHost, UpstreamTls};
 use countersign_replay::RedisServer;
 use countersign_resource::{Cors, IssuerConfig, Stage};
 
@@ -36,6 +36,8 @@ pub struct Settings {
     pub aliases: Vec<PublicOrigin>,
     /// The API itself.
     pub upstream: Upstream,
+    /// Whom to trust as the upstream, and what to show to it, where its URL is https.
+    pub upstream_tls: UpstreamTls,
     /// What `Host` says to the upstream.
     pub upstream_host: UpstreamHost,
     /// What becomes of `X-Forwarded-*`.
@@ -119,6 +121,7 @@ impl Settings {
             public_origin,
             aliases: Vec::new(),
             upstream,
+            upstream_tls: UpstreamTls::default(),
             upstream_host: UpstreamHost::default(),
             x_forwarded: ForwardedFields::default(),
             issuers,

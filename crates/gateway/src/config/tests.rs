@@ -3,7 +3,7 @@ use std::path::Path;
 
 use countersign_dpop::NoncePolicy;
 use countersign_dpop::time::Window;
-use countersign_forward::UpstreamHost;
+use countersign_forward::{UpstreamHost, UpstreamTls};
 use countersign_replay::RedisServer;
 use countersign_resource::es256::{Engine, Sampling};
 use countersign_resource::{BearerAllowance, Stage};
@@ -162,6 +162,49 @@ fn a_shared_store_is_read_with_its_password_from_a_file() {
     let other = GatewayConfig { replay_ca_file: some("password"), ..config };
     let error = other.resolve(directory.path()).unwrap_err().to_string();
     assert!(error.starts_with("replay_ca_file: ") && !error.contains("canary"), "{error}");
+}
+
+#[test]
+fn whom_to_trust_as_the_upstream_and_what_to_show_to_it_is_read_from_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["api.example".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("certificate.pem"), made.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(directory.path().join("broken.pem"), "canary").unwrap();
+    let config = GatewayConfig {
+        upstream: some("https://api.example"),
+        upstream_ca_file: some("certificate.pem"),
+        upstream_certificate: some("certificate.pem"),
+        upstream_key: some("key.pem"),
+        ..minimal()
+    };
+    assert_ne!(config.resolve(directory.path()).unwrap().upstream_tls, UpstreamTls::default());
+    let files = config.files(directory.path());
+    for file in ["certificate.pem", "key.pem"] {
+        assert!(files.contains(&directory.path().join(file)), "a change of {file} is a change of the configuration");
+    }
+    for (wrong, key) in [
+        (GatewayConfig { upstream_ca_file: some("broken.pem"), ..config.clone() }, "upstream_ca_file: "),
+        (GatewayConfig { upstream_ca_file: some("nowhere.pem"), ..config.clone() }, "upstream_ca_file: "),
+        (GatewayConfig { upstream_key: some("broken.pem"), ..config.clone() }, "upstream_certificate: "),
+        (GatewayConfig { upstream_key: None, ..config.clone() }, "upstream_key: missing"),
+        (GatewayConfig { upstream_certificate: None, ..config.clone() }, "upstream_certificate: missing"),
+    ] {
+        let error = wrong.resolve(directory.path()).unwrap_err().to_string();
+        assert!(error.starts_with(key) && !error.contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn the_rate_of_bodies_holds_for_both_directions() {
+    let with = |rate| {
+        let limits = LimitConfig { body_bytes_per_second: Some(rate), ..LimitConfig::default() };
+        resolve(&GatewayConfig { limits, ..minimal() })
+    };
+    let limits = with(500).unwrap().limits;
+    assert_eq!((limits.forward.request_body_bytes_per_second, limits.write_bytes_per_second), (500, 500));
+    assert_eq!(with(0).unwrap().limits.write_bytes_per_second, 0);
+    assert!(with(1_000_001).unwrap_err().starts_with("limits.body_bytes_per_second: "));
 }
 
 #[test]

@@ -192,6 +192,7 @@ impl Building<'_> {
     fn forwarder(&mut self, route: &RouteSettings) -> Result<usize, SiteError> {
         let key = ForwarderKey {
             upstream: route.upstream.clone(),
+            tls: self.settings.upstream_tls.clone(),
             host: route.upstream_host,
             forwarded: self.settings.x_forwarded,
             limits: self.settings.limits.forward,
@@ -202,7 +203,7 @@ impl Building<'_> {
         let before = self.before.and_then(|before| before.forwarders.iter().find(|(known, _)| *known == key));
         let forwarder = match before {
             Some((_, forwarder)) => forwarder.clone(),
-            None => Forwarder::new(key.upstream.clone(), key.limits)?
+            None => Forwarder::to(key.upstream.clone(), &key.tls, key.limits)?
                 .with_host(key.host)
                 .with_forwarded_fields(key.forwarded)
                 .with_via(VIA),

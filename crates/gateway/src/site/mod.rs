@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use countersign_dpop::PublicOrigin;
 use countersign_dpop::time::Timestamp;
-use countersign_forward::{ForwardLimits, ForwardedFields, Forwarder, Upstream, UpstreamHost};
+use countersign_forward::{ForwardLimits, ForwardedFields, Forwarder, Upstream, UpstreamHost, UpstreamTls};
 use countersign_resource::{Cors, Issuers, MissingKeys, ResourceServer, Route, Stage};
 use http::Method;
 
@@ -49,6 +49,7 @@ struct GuardKey {
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct ForwarderKey {
     upstream: Upstream,
+    tls: UpstreamTls,
     host: UpstreamHost,
     forwarded: ForwardedFields,
     limits: ForwardLimits,

@@ -84,6 +84,15 @@ struct ServeFlags {
     /// URL of the API to guard
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_UPSTREAM", hide_env_values = true)]
     upstream: Option<String>,
+    /// File with the certificates (PEM) to trust the API by, for https [default: what the system trusts]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_UPSTREAM_CA_FILE")]
+    upstream_ca_file: Option<String>,
+    /// File with the certificate (PEM) to show to the API
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_UPSTREAM_CERTIFICATE")]
+    upstream_certificate: Option<String>,
+    /// File with its private key (PEM)
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_UPSTREAM_KEY")]
+    upstream_key: Option<String>,
     /// Issuer of the access tokens
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_ISSUER")]
     issuer: Option<String>,
@@ -205,6 +214,9 @@ impl ServeFlags {
             tls_key: self.tls_key.map(from_here),
             public_origin: self.public_origin,
             upstream: self.upstream,
+            upstream_ca_file: self.upstream_ca_file.map(from_here),
+            upstream_certificate: self.upstream_certificate.map(from_here),
+            upstream_key: self.upstream_key.map(from_here),
             issuer: self.issuer,
             audience: self.audience,
             jwks: self.jwks.map(from_here),
