@@ -8,19 +8,18 @@ use http::header::{CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use tokio::time::sleep_until;
 
 use crate::answer::AnswerBody;
-use crate::connect::{Connector, History};
+use crate::connect::History;
+use crate::connections::{Connections, LetterCase, SendError};
 use crate::error::{BoxError, ForwardError, causes, is_caused_by};
 use crate::fields::{asks_for_websocket, remove_hop_by_hop, set_websocket, takes_trailers, transfer_coding_is_known};
 use crate::limits::ForwardLimits;
+use crate::pool::Answer;
 use crate::request_body::{Progress, RequestBody};
 use crate::tls::{TlsError, UpstreamTls, trusting_nobody};
 use crate::tunnel::Tunnels;
@@ -31,7 +30,9 @@ use crate::x_forwarded::{Arrival, ForwardedFields};
 /// clone; clones share the pool.
 #[derive(Clone)]
 pub struct Forwarder {
-    client: Client<Connector, RequestBody>,
+    connections: Connections,
+    /// For requests that go on untouched.
+    faithful: Connections,
     tls: ClientConfig,
     upstream: Upstream,
     limits: ForwardLimits,
@@ -50,6 +51,13 @@ pub enum UpstreamHost {
     /// The public authority, from [`Arrival::authority`]; the upstream's own where there is none. Connections are
     /// HTTP/1.1 then: over HTTP/2 the URL's authority would stand beside it and contradict it.
     Public,
+}
+
+/// What a request goes over.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    connections: &'a Connections,
+    is_websocket: bool,
 }
 
 /// What goes along with one request.
@@ -97,7 +105,8 @@ impl Forwarder {
     pub fn with_tls(upstream: Upstream, tls: ClientConfig, limits: ForwardLimits) -> Self {
         let host = UpstreamHost::default();
         Self {
-            client: client(tls.clone(), host, &limits),
+            connections: Connections::to(&upstream, tls.clone(), host, &limits, LetterCase::Lowered),
+            faithful: Connections::to(&upstream, tls.clone(), host, &limits, LetterCase::Kept),
             tls,
             upstream,
             limits,
@@ -111,7 +120,8 @@ impl Forwarder {
     /// Sends another `Host`.
     #[must_use]
     pub fn with_host(mut self, host: UpstreamHost) -> Self {
-        self.client = client(self.tls.clone(), host, &self.limits);
+        let to = |case| Connections::to(&self.upstream, self.tls.clone(), host, &self.limits, case);
+        (self.connections, self.faithful) = (to(LetterCase::Lowered), to(LetterCase::Kept));
         self.host = host;
         self
     }
@@ -158,7 +168,9 @@ impl Forwarder {
             self.readdress(&mut parts, &handover, client_side.is_some())?;
         }
         frame(&mut parts, &body);
-        let answer = self.exchange(parts, body).await?;
+        let connections = if handover.untouched { &self.faithful } else { &self.connections };
+        let way = Way { connections, is_websocket: client_side.is_some() };
+        let answer = self.exchange(parts, body, way).await?;
         self.pass_back(answer, client_side, &handover)
     }
 
@@ -224,10 +236,10 @@ impl Forwarder {
     }
 
     fn set_own_fields(&self, headers: &mut HeaderMap, arrival: Option<&Arrival<'_>>) {
-        let public = arrival.and_then(|arrival| HeaderValue::from_str(arrival.authority).ok());
+        let public = || arrival.and_then(|arrival| HeaderValue::from_str(arrival.authority).ok());
         let host = match self.host {
-            UpstreamHost::Public if public.is_some() => public,
-            UpstreamHost::Public | UpstreamHost::Upstream => self.upstream.host_field(),
+            UpstreamHost::Public => public().or_else(|| self.upstream.host_field()),
+            UpstreamHost::Upstream => self.upstream.host_field(),
         };
         headers.remove(HOST);
         if let Some(host) = host {
@@ -240,15 +252,15 @@ impl Forwarder {
 
     /// Sends the request; once more if that changes nothing and the connection was an old one that the upstream
     /// may have closed in the meantime.
-    async fn exchange(&self, parts: Parts, body: RequestBody) -> Result<Response<Incoming>, ForwardError> {
+    async fn exchange(&self, parts: Parts, body: RequestBody, way: Way<'_>) -> Result<Answer, ForwardError> {
         let progress = body.progress();
         let again = (parts.method.is_safe() && body.is_end_stream()).then(|| parts.clone());
-        let first = self.in_time(Request::from_parts(parts, body), &progress).await?;
+        let first = self.in_time(Request::from_parts(parts, body), way, &progress).await?;
         let error = match (first, again) {
             (Ok(answer), _) => return Ok(answer),
-            (Err(error), Some(parts)) if !error.is_connect() && History::is_long(error.connect_info()) => {
+            (Err(error), Some(parts)) if error.is_of_old_connection() => {
                 let body = RequestBody::empty(self.limits.request_body());
-                match self.in_time(Request::from_parts(parts, body), &progress).await? {
+                match self.in_time(Request::from_parts(parts, body), way, &progress).await? {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 }
@@ -262,9 +274,10 @@ impl Forwarder {
     async fn in_time(
         &self,
         request: Request<RequestBody>,
+        way: Way<'_>,
         progress: &Progress,
-    ) -> Result<Result<Response<Incoming>, ClientError>, ForwardError> {
-        let answer = self.client.request(request);
+    ) -> Result<Result<Answer, SendError>, ForwardError> {
+        let answer = way.connections.send(request, way.is_websocket);
         let mut answer = pin!(answer);
         let limit = self.limits.first_byte;
         loop {
@@ -283,13 +296,13 @@ impl Forwarder {
         }
     }
 
-    fn explain(&self, error: &ClientError, progress: &Progress) -> ForwardError {
+    fn explain(&self, error: &SendError, progress: &Progress) -> ForwardError {
         if let Some(failure) = progress.failure() {
             return failure;
         }
-        let reason = causes(error);
+        let reason = causes(error.cause());
         match error.is_connect() {
-            true if is_caused_by(error, ErrorKind::TimedOut) => {
+            true if is_caused_by(error.cause(), ErrorKind::TimedOut) => {
                 ForwardError::ConnectTimeout { limit: self.limits.connect }
             }
             true => ForwardError::Unreachable { reason },
@@ -299,7 +312,7 @@ impl Forwarder {
 
     fn pass_back(
         &self,
-        mut answer: Response<Incoming>,
+        (mut answer, lease): Answer,
         client_side: Option<OnUpgrade>,
         handover: &Handover<'_>,
     ) -> Result<Response<AnswerBody>, ForwardError> {
@@ -316,7 +329,7 @@ impl Forwarder {
             _ if switches => {
                 Err(ForwardError::BadAnswer { reason: "a change of protocol nobody asked for".to_owned() })
             }
-            _ => Ok(Response::from_parts(parts, AnswerBody::streaming(body))),
+            _ => Ok(Response::from_parts(parts, AnswerBody::streaming(body, lease))),
         }
     }
 }
@@ -328,17 +341,6 @@ impl fmt::Debug for Forwarder {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-fn client(tls: ClientConfig, host: UpstreamHost, limits: &ForwardLimits) -> Client<Connector, RequestBody> {
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .timer(TokioTimer::new())
-        .pool_idle_timeout(limits.pool_idle)
-        .pool_max_idle_per_host(limits.pool_size)
-        .set_host(false)
-        .http1_preserve_header_case(true)
-        .build(Connector::new(tls, host, limits.connect))
 }
 
 /// An answer's head with all that it has, but what would end or frame the client's connection by the upstream's.

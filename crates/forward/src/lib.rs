@@ -8,11 +8,13 @@
 
 mod answer;
 mod connect;
+mod connections;
 mod error;
 mod fields;
 mod forwarder;
 mod limits;
 mod patience;
+mod pool;
 mod request_body;
 mod tls;
 mod tunnel;

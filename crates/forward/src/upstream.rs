@@ -12,6 +12,8 @@ pub struct Upstream {
     scheme: Scheme,
     authority: Authority,
     base_path: String,
+    /// What `Host` says; `None` cannot happen, as an authority is visible ASCII.
+    host_field: Option<HeaderValue>,
 }
 
 /// Why a text is not the URL of an upstream.
@@ -52,9 +54,16 @@ impl Upstream {
         self.authority.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
 
-    /// The `Host` field for this upstream; `None` cannot happen, as an authority is visible ASCII.
+    /// The `Host` field for this upstream.
     pub(crate) fn host_field(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(self.authority.as_str()).ok()
+        self.host_field.clone()
+    }
+
+    /// The URL of the server itself, for connecting to it.
+    pub(crate) fn root(&self) -> Uri {
+        let parts = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query("/");
+        // Scheme and authority were read from a URL.
+        parts.build().unwrap_or_default()
     }
 
     /// The URL for a request's target. Path and query go on as they were received, not normalised. `None` for
@@ -94,7 +103,8 @@ impl FromStr for Upstream {
             return Err(UpstreamError::NotAUrl);
         }
         let base_path = parts.path_and_query.map_or(String::new(), |path| path.path().trim_end_matches('/').to_owned());
-        Ok(Self { scheme, authority, base_path })
+        let host_field = HeaderValue::from_str(authority.as_str()).ok();
+        Ok(Self { scheme, authority, base_path, host_field })
     }
 }
 
