@@ -49,8 +49,8 @@ impl Connections {
         let detected = self.draining.run_until_cancelled(detect(&mut stream, self.limits.head)).await;
         let Some(Ok(Some((protocol, ahead)))) = detected else { return };
         let notes = Notes::default();
-        let wire =
-            WireLimits { head: self.limits.head, write_idle: self.limits.write_idle, max_head: self.limits.head_bytes };
+        let write = self.limits.write();
+        let wire = WireLimits { head: self.limits.head, write, max_head: self.limits.head_bytes };
         let linger = Linger { place: Some(place), limit: LINGER };
         let io = TokioIo::new(WireGuard::new(stream, ahead, notes.clone(), wire, linger));
         let client = Client {
@@ -106,7 +106,8 @@ impl Client {
             .header_read_timeout(limits.idle)
             .max_headers(limits.head_fields)
             .max_buf_size(limits.head_bytes)
-            .preserve_header_case(true)
+            // Letter case matters to those requests only that go on untouched.
+            .preserve_header_case(self.shared.door.observes())
             .auto_date_header(false)
             .serve_connection(io, service_fn(move |request| self.answer(request)))
             .with_upgrades();

@@ -107,6 +107,11 @@ impl Door {
         response.map(|content| GatewayBody::new(content, in_flight))
     }
 
+    /// True when requests of any route are passed on as they came.
+    pub(crate) fn observes(&self) -> bool {
+        self.site.now().observes(self.clock.now())
+    }
+
     /// What the upstream learns of the caller: the plain fields, or the assertion in place of them.
     pub(crate) fn identity(&self, access: &Access, upstream: &Upstream, now: Timestamp) -> Result<HeaderMap, Trouble> {
         let Some(assertions) = &self.assertions else { return Ok(identity::fields(access)) };

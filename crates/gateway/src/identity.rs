@@ -46,14 +46,24 @@ pub(crate) fn fields(access: &Access) -> HeaderMap {
         (JKT, jkt.as_deref()),
         (ISSUER, Some(access.issuer())),
     ];
-    let fields = claims.into_iter().filter_map(|(name, claim)| Some((name, value(claim?)?)));
-    fields.collect()
+    // Room for the request's name too.
+    let mut fields = HeaderMap::with_capacity(claims.len() + 1);
+    fields.extend(claims.into_iter().filter_map(|(name, claim)| Some((name, value(claim?)?))));
+    fields
 }
 
 /// A claim as a field's value: percent-encoded where it is not plain. Plain is visible ASCII but `%`, and a blank
 /// within. Never `None`: what comes out is visible ASCII.
 fn value(claim: &str) -> Option<HeaderValue> {
     let last = claim.len().saturating_sub(1);
+    let is_plain = |(place, byte): (usize, u8)| match byte {
+        b'%' => false,
+        b' ' => place > 0 && place < last,
+        _ => byte.is_ascii_graphic(),
+    };
+    if claim.bytes().enumerate().all(is_plain) {
+        return HeaderValue::from_str(claim).ok();
+    }
     let mut text = String::with_capacity(claim.len());
     for (place, byte) in claim.bytes().enumerate() {
         match byte {

@@ -136,6 +136,11 @@ impl Site {
         self.routes.iter().all(|route| route.route.stage_at(now) == Stage::Observe)
     }
 
+    /// True when any route only observes at `now`.
+    pub(crate) fn observes(&self, now: Timestamp) -> bool {
+        self.routes.iter().any(|route| route.route.stage_at(now) == Stage::Observe)
+    }
+
     /// The upstreams, each once.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
         let all = || self.forwarders.iter().map(|(_, forwarder)| forwarder.upstream());

@@ -5,6 +5,8 @@
 //! server sees the byte that makes it one. Between faults both read alike, because whatever the server takes more
 //! strictly ends the connection anyway.
 
+use memchr::memchr;
+
 use super::head::HeadLines;
 
 /// Reads along with the server and finds faults.
@@ -126,34 +128,48 @@ impl Framing {
                 Ok(1)
             }
             State::Head(_) | State::Trailers => {
-                let end = bytes.iter().position(|byte| *byte == b'\n');
+                let end = memchr(b'\n', bytes);
                 let taken = end.map_or(bytes.len(), |end| end + 1);
-                let read = self.take(&bytes[..taken]);
-                let read = if end.is_some() { read.and_then(|()| self.end_line()) } else { read };
+                let read = self.read_line(&bytes[..taken], end.is_some());
                 read.map(|()| taken).map_err(|kind| (taken - 1, kind))
             }
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), FaultKind> {
-        self.read += bytes.len();
+    /// Reads a part of a line. Most lines come whole, and are read where they are.
+    fn read_line(&mut self, part: &[u8], is_end: bool) -> Result<(), FaultKind> {
+        self.count(part.len())?;
+        if matches!(self.state, State::TooLong) {
+            return Ok(());
+        }
+        if is_end && self.line.is_empty() {
+            return self.end_line(part);
+        }
+        self.line.extend_from_slice(part);
+        if !is_end {
+            return Ok(());
+        }
+        let line = std::mem::take(&mut self.line);
+        self.end_line(&line)
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), FaultKind> {
+        self.read += bytes;
         match self.state {
             State::Trailers if self.read > MAX_TRAILERS => return Err(FaultKind::TrailersTooLong),
             State::Head(_) if self.read > self.max_head => {
                 self.state = State::TooLong;
                 self.line = Vec::new();
-                return Ok(());
             }
             State::Head(_) | State::Trailers | State::Sized(_) | State::Chunked(_) | State::TooLong | State::Blind => {}
         }
-        self.line.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn end_line(&mut self) -> Result<(), FaultKind> {
-        let Some(line) = self.line.strip_suffix(b"\n") else { return Ok(()) };
-        let line = line.strip_suffix(b"\r").ok_or(FaultKind::BareLineFeed)?;
-        if line.contains(&b'\r') {
+    /// Reads a line with its end.
+    fn end_line(&mut self, line: &[u8]) -> Result<(), FaultKind> {
+        let line = line.strip_suffix(b"\r\n").ok_or(FaultKind::BareLineFeed)?;
+        if memchr(b'\r', line).is_some() {
             return Err(FaultKind::BareCarriageReturn);
         }
         let is_last = match &mut self.state {
@@ -161,7 +177,6 @@ impl Framing {
             State::Trailers => super::head::read_trailer(line)?,
             State::Sized(_) | State::Chunked(_) | State::TooLong | State::Blind => false,
         };
-        self.line.clear();
         if is_last {
             self.end_section()?;
         }
