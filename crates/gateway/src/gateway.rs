@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_dpop::replay::ReplayStore;
 use countersign_dpop::time::Clock;
 use countersign_dpop::{NoRandomness, NonceKey, NonceKeyRing};
 use countersign_forward::TlsError;
@@ -169,6 +170,11 @@ impl Gateway {
     /// Where health and metrics are served.
     pub const fn admin_addr(&self) -> Option<SocketAddr> {
         self.admin_addr
+    }
+
+    /// Where used proofs are remembered.
+    pub fn replay_store(&self) -> Arc<dyn ReplayStore> {
+        self.replay.store()
     }
 
     /// What replaces the configuration while the gateway serves.

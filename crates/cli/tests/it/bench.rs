@@ -154,3 +154,35 @@ fn bench_agent_prints_its_rows_as_json() {
     assert!(rows[2]["added_us_p50"].is_f64() && rows[2]["added_us_p99"].is_f64(), "{}", rows[2]);
     is_positive(&rows[6], &["kib_per_binding"]);
 }
+
+#[test]
+fn bench_gateway_prints_its_rows_as_json() {
+    let rows = rows(&[
+        "bench",
+        "gateway",
+        "--rounds",
+        "1",
+        "--requests",
+        "500",
+        "--idle-connections",
+        "100",
+        "--replay-entries",
+        "20000",
+        "--json",
+    ]);
+    let ours = ["direct", "gateway", "gateway-decision-log", "gateway-library"];
+    let memory = ["idle-connections", "replay-entries"];
+    let is_installed = std::path::Path::new("/usr/sbin/nginx").exists();
+    let nginx: &[&str] = if is_installed { &["nginx", "nginx-auth-request"] } else { &[] };
+    assert_eq!(names(&rows), [&ours, nginx, &memory].concat());
+    for row in rows.iter().filter(|row| !memory.contains(&row["name"].as_str().unwrap())) {
+        is_positive(row, &["requests_per_second", "p50_us", "p99_us"]);
+        if row["name"] != "direct" {
+            is_positive(row, &["cpu_us_per_request"]);
+            assert_eq!(row["cpu_ratio_to_nginx_auth_request"].is_f64(), is_installed, "{row}");
+        }
+    }
+    for row in rows.iter().filter(|row| memory.contains(&row["name"].as_str().unwrap())) {
+        is_positive(row, &["count", "bytes_before", "bytes"]);
+    }
+}

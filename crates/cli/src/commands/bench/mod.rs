@@ -8,6 +8,7 @@ mod agent;
 mod authserver;
 mod check;
 mod fixture;
+mod gateway;
 mod measure;
 mod output;
 mod proofs;
@@ -82,6 +83,18 @@ time of this process (of Postgres: not of its server), medians of rounds; the ra
 verification, one proof verification and one signature by the cryptographic library in this process."
     )]
     AuthServer(authserver::AuthServerBench),
+    /// The gateway beside nginx on one core: requests a second, CPU time, latency, memory
+    #[command(
+        after_help = "Example:\n  countersign bench gateway --json\n\nWhat the rows are: countersign bench gateway --help",
+        after_long_help = format!("Example:\n  countersign bench gateway --json\n\n{}", gateway::ROWS)
+    )]
+    Gateway(gateway::GatewayBench),
+    /// What nginx asks in `bench gateway`
+    #[command(hide = true)]
+    GatewayChecker(gateway::CheckerCommand),
+    /// A gateway that remembers many proofs, for `bench gateway`
+    #[command(hide = true)]
+    GatewayWithEntries(gateway::FullGatewayCommand),
 }
 
 impl BenchCommand {
@@ -100,6 +113,9 @@ impl BenchCommand {
             },
             What::Agent(bench) => bench.measure()?,
             What::AuthServer(bench) => bench.measure()?,
+            What::Gateway(bench) => bench.measure(engine)?,
+            What::GatewayChecker(checker) => return checker.run(),
+            What::GatewayWithEntries(gateway) => return gateway.run(),
             What::Check(bench) => bench.measure(engine)?,
             What::Replay(bench) => bench.measure()?,
         };
@@ -116,5 +132,6 @@ fn all(quick: bool, engine: Engine) -> Result<Vec<Section>, CommandError> {
         check::CheckBench::with_defaults(quick).measure(engine)?,
         authserver::AuthServerBench::with_defaults(quick).measure()?,
         agent::AgentBench::with_defaults(quick).measure()?,
+        gateway::GatewayBench::with_defaults(quick).measure(engine)?,
     ])
 }
