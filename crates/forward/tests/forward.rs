@@ -456,3 +456,50 @@ async fn an_answer_to_head_keeps_its_length_and_has_no_body() {
     assert_eq!(answer.headers()["content-length"], "200");
     assert_eq!(text(answer).await, "");
 }
+
+/// A server in front of `forwarder`, as gateway and agent are; gives its address.
+async fn serving(forwarder: Forwarder) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let answer = move |request: Request<hyper::body::Incoming>| {
+            let forwarder = forwarder.clone();
+            async move { forwarder.forward(request, Handover::default()).await }
+        };
+        let serving = hyper::server::conn::http1::Builder::new()
+            .serve_connection(hyper_util::rt::TokioIo::new(stream), hyper::service::service_fn(answer));
+        serving.with_upgrades().await.unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn tunnels_a_websocket_and_answers_further_requests_over_kept_connections() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let upstream = RawUpstream::bind().await;
+    let mut client = tokio::net::TcpStream::connect(serving(forwarder(&upstream)).await).await.unwrap();
+    let mut read = vec![0; 4_096];
+    client.write_all(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let mut first = upstream.accept().await;
+    first.read_head().await;
+    first.write("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\none").await;
+    let length = client.read(&mut read).await.unwrap();
+    assert!(read[..length].ends_with(b"one"), "{:?}", String::from_utf8_lossy(&read[..length]));
+
+    let asking = "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    client.write_all(asking.as_bytes()).await.unwrap();
+    assert!(first.read_head().await.starts_with("GET /ws "), "the kept connection is used again");
+    first.write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhello").await;
+    let mut seen = String::new();
+    while !seen.ends_with("hello") {
+        let length = client.read(&mut read).await.unwrap();
+        assert_ne!(length, 0, "{seen}");
+        seen.push_str(std::str::from_utf8(&read[..length]).unwrap());
+    }
+    assert!(seen.starts_with("HTTP/1.1 101 "), "{seen}");
+    client.write_all(b"ping").await.unwrap();
+    assert_eq!(first.read_to("ping").await, "ping");
+    drop(client);
+    assert_eq!(first.closed().await, "");
+}
