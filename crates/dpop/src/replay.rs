@@ -217,10 +217,16 @@ pub trait ReplayStore: fmt::Debug + Send + Sync {
 /// SHA-256 over the label and the parts, each with its length before it. In one piece: a hash begun and continued costs
 /// more than the hashing of so little.
 fn hash_of(label: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut text = SmallVec::<[u8; 512]>::from_slice(label);
+    let length = label.len() + parts.iter().map(|part| size_of::<u64>() + part.len()).sum::<usize>();
+    let mut text = SmallVec::<[u8; 512]>::from_elem(0, length);
+    let (head, mut rest) = text.split_at_mut(label.len());
+    head.copy_from_slice(label);
     for part in parts {
-        text.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        text.extend_from_slice(part);
+        let (length, after) = rest.split_at_mut(size_of::<u64>());
+        length.copy_from_slice(&(part.len() as u64).to_be_bytes());
+        let (text, after) = after.split_at_mut(part.len());
+        text.copy_from_slice(part);
+        rest = after;
     }
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, &text).as_ref());

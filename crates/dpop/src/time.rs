@@ -71,6 +71,9 @@ impl NumericDate {
     /// Takes a number as it stands in JSON (RFC 8259 §6). Exact without an exponent, and otherwise as exact as `f64`;
     /// stops at the ends of `i64`. `None` when it is no number or beyond the range of `f64`, like `1e400`.
     pub(crate) fn from_json_number(number: &str) -> Option<Self> {
+        if let Some(seconds) = plain_number(number) {
+            return Some(Self::from_seconds(seconds));
+        }
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if !whole.bytes().chain(fraction.bytes()).all(|byte| byte == b'-' || byte.is_ascii_digit()) {
             return Self::from_f64(number.parse().ok().filter(|value: &f64| value.is_finite())?);
@@ -97,6 +100,14 @@ impl fmt::Display for NumericDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.floor, if self.fraction { ".…" } else { "" })
     }
+}
+
+/// The value of a text that is nothing but digits, so few of them that no sum can be too large.
+fn plain_number(text: &str) -> Option<i64> {
+    if !(1..=18).contains(&text.len()) {
+        return None;
+    }
+    text.bytes().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
 }
 
 /// How long before and after its `iat` a proof is taken (RFC 9449 §11.1).
@@ -188,7 +199,20 @@ impl Clock for SystemClock {
 
 #[cfg(test)]
 mod tests {
-    use super::{NumericDate, Timestamp, Window};
+    use super::{NumericDate, Timestamp, Window, plain_number};
+
+    /// The short way for plain numbers and the long way for all others come to the same.
+    #[test]
+    fn plain_numbers_are_read_as_other_numbers_are() {
+        for digits in ["0", "7", "1800000000", "999999999999999999", "9223372036854775807", "9223372036854775808"] {
+            let long = NumericDate::from_json_number(&format!("{digits}.0")).expect("a number");
+            assert_eq!(NumericDate::from_json_number(digits), Some(long), "{digits}");
+        }
+        assert_eq!(plain_number("999999999999999999"), Some(999_999_999_999_999_999));
+        for other in ["", "-1", "+1", "1.0", "1e3", " 1", "1 ", "0x1", "1000000000000000000"] {
+            assert_eq!(plain_number(other), None, "{other:?}");
+        }
+    }
 
     #[test]
     fn is_shown_as_a_number() {

@@ -10,7 +10,7 @@ mod tests;
 use crate::ath::Ath;
 use crate::error::{KeyError, NonceError, ProofError, Rejection, shorten};
 use crate::htu::Htu;
-use crate::jose::{Algorithms, InvalidSignature, decode_array};
+use crate::jose::{Algorithms, InvalidSignature};
 use crate::nonce::{NonceAge, NonceIssuer, NoncePolicy};
 use crate::proof::{Claims, Proof};
 use crate::replay::{Epoch, EpochId};
@@ -68,8 +68,8 @@ pub(crate) fn check_ath(claims: &Claims<'_>, token: Option<&Ath>) -> Result<(), 
         (None, Some(_)) => Err(ProofError::AthMissing),
         (Some(_), None) => Err(ProofError::AthUnexpected),
         (Some(claim), Some(token)) => {
-            let is_same = decode_array(claim).is_ok_and(|hash| hash == *token.as_bytes());
-            if is_same { Ok(()) } else { Err(ProofError::AthMismatch) }
+            // A hash has one spelling, so the texts are the same where the hashes are.
+            if token.is_spelled(claim) { Ok(()) } else { Err(ProofError::AthMismatch) }
         }
     }
 }

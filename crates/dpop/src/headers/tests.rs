@@ -157,3 +157,11 @@ fn reads_the_one_nonce_of_an_answer() {
         assert_eq!(read_nonce(&fields(&[(&DPOP_NONCE, value)])), Err(NonceFieldError::NotANonce));
     }
 }
+
+#[test]
+fn the_bytes_of_a_token_are_those_of_the_grammar() {
+    for byte in 0..=u8::MAX {
+        let by_the_grammar = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        assert_eq!(super::is_token68_byte(byte), by_the_grammar, "{byte:#04x}");
+    }
+}

@@ -79,7 +79,8 @@ impl PublicOrigin {
     /// # Errors
     /// As there.
     pub fn htu_in(&self, path_and_query: &str, room: String) -> Result<Htu, HtuError> {
-        let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
+        let query = path_and_query.bytes().position(|byte| byte == b'?');
+        let path = query.map_or(path_and_query, |at| &path_and_query[..at]);
         if !path.starts_with('/') {
             return Err(HtuError::NotAbsolute);
         }

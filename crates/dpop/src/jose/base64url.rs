@@ -59,6 +59,13 @@ pub(crate) fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], Decode
     decoded[..length].try_into().map_err(|_| DecodeFailed)
 }
 
+/// The text of `bytes` where that has exactly `N` characters, as 43 for 32 bytes.
+pub(crate) fn encode_array<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+    let mut text = [0; N];
+    let written = STRICT.encode_slice(bytes, &mut text).ok()?;
+    (written == N).then_some(text)
+}
+
 /// Writes `bytes` to the end of `text`.
 pub(crate) fn encode_to(bytes: impl AsRef<[u8]>, text: &mut String) {
     STRICT.encode_string(bytes, text);
@@ -80,7 +87,7 @@ where
 mod tests {
     use proptest::prelude::*;
 
-    use super::{DecodeFailed, decode, decode_array, encode};
+    use super::{DecodeFailed, decode, decode_array, encode, encode_array};
 
     #[test]
     fn refuses_all_but_the_one_spelling() {
@@ -91,6 +98,12 @@ mod tests {
         assert_eq!(decode("Zg"), Ok(b"f".to_vec()));
         assert_eq!(decode("-_8"), Ok(vec![0xfb, 0xff]));
         assert_eq!(decode(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn encodes_arrays_of_their_length_only() {
+        assert_eq!(encode_array::<43>(&[7; 32]).map(Vec::from), Some(encode([7; 32]).into_bytes()));
+        assert_eq!([encode_array::<43>(&[7; 31]), encode_array(&[7; 33])], [None; 2]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use memchr::memchr_iter;
+use memchr::memchr;
 
 use crate::jose::base64url::{decode_into, room};
 
@@ -177,14 +177,16 @@ impl fmt::Debug for CompactJws<'_> {
 }
 
 fn three_parts(text: &[u8]) -> Result<[&[u8]; 3], JwsError> {
-    let mut dots = memchr_iter(b'.', text);
-    match (dots.next(), dots.next(), dots.count()) {
-        (Some(first), Some(second), 0) => Ok([&text[..first], &text[first + 1..second], &text[second + 1..]]),
-        (first, second, more) => {
-            let found = 1 + usize::from(first.is_some()) + usize::from(second.is_some()) + more;
-            Err(JwsError::NotThreeParts { found })
-        }
-    }
+    let parts = cut(text).and_then(|(header, rest)| cut(rest).map(|(payload, signature)| [header, payload, signature]));
+    parts.filter(|[_, _, signature]| memchr(b'.', signature).is_none()).ok_or_else(|| {
+        let dots = text.iter().filter(|byte| **byte == b'.').count();
+        JwsError::NotThreeParts { found: dots + 1 }
+    })
+}
+
+/// What lies before and after the first dot.
+fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    memchr(b'.', text).map(|dot| (&text[..dot], &text[dot + 1..]))
 }
 
 /// Decodes `text` to the front of `room`; gives back what was decoded and the room that is left.

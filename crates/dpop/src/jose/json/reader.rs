@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses anything but white space after the value.
-    pub(crate) fn finish(mut self) -> Result<(), JsonError> {
+    pub(crate) fn finish(&mut self) -> Result<(), JsonError> {
         self.skip_space();
         if self.at == self.text.len() { Ok(()) } else { Err(self.syntax()) }
     }
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         self.skip_plain();
         match self.peek() {
             Some(b'"') => {
-                let text = &self.text[start..self.at];
+                let text = self.text.get(start..self.at).ok_or_else(|| self.syntax())?;
                 self.at += 1;
                 Ok(Cow::Borrowed(text))
             }
@@ -217,17 +217,18 @@ impl<'a> Reader<'a> {
 
     /// Moves to the next quote, back-slash or control character.
     fn skip_plain(&mut self) {
-        let rest = &self.text.as_bytes()[self.at..];
-        let (words, tail) = rest.as_chunks::<8>();
-        for (place, word) in words.iter().enumerate() {
+        let mut rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        while let Some((word, after)) = rest.split_first_chunk::<8>() {
             let ends = string_ends(u64::from_le_bytes(*word));
             if ends != 0 {
-                self.at += place * 8 + ends.trailing_zeros() as usize / 8;
+                self.at += ends.trailing_zeros() as usize / 8;
                 return;
             }
+            self.at += 8;
+            rest = after;
         }
-        let end = tail.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-        self.at += words.len() * 8 + end.unwrap_or(tail.len());
+        let end = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+        self.at += end.unwrap_or(rest.len());
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {
@@ -361,5 +362,17 @@ fn any_twice(names: &mut [Cow<'_, str>]) -> bool {
         names.sort_unstable();
         return names.windows(2).any(|pair| pair[0] == pair[1]);
     }
-    names.iter().enumerate().any(|(place, name)| names[..place].contains(name))
+    let mut beginnings = [0; NAMES_AT_ONCE];
+    names.iter().enumerate().any(|(place, name)| {
+        let beginning = beginning(name);
+        beginnings[place] = beginning;
+        let before = beginnings[..place].iter().zip(&*names);
+        before.filter(|(other, _)| **other == beginning).any(|(_, other)| other == name)
+    })
+}
+
+/// The length of a name and its first bytes. Where these are the same the names need not be, but nearly always are.
+fn beginning(name: &str) -> u64 {
+    let bytes = name.as_bytes().iter().take(7);
+    bytes.fold(name.len() as u64, |beginning, byte| beginning << 8 | u64::from(*byte))
 }

@@ -182,6 +182,16 @@ fn tree() -> impl Strategy<Value = Tree> {
 }
 
 proptest! {
+    /// However much names have in common, and whether few or many: a name that is there twice is found.
+    #[test]
+    fn finds_a_repeated_member_and_no_other(names in prop::collection::vec("a{0,3}[ab]{6,8}|[ab]{0,2}|ä{0,9}", 0..24)) {
+        let members: Vec<_> = names.iter().map(|name| format!("\"{name}\":0")).collect();
+        let different: std::collections::HashSet<_> = names.iter().collect();
+        let expected = if different.len() == names.len() { Ok(()) } else { Err(JsonError::MemberRepeated) };
+        let text = format!("{{{}}}", members.join(","));
+        prop_assert_eq!(super::Reader::check(text.as_bytes(), JsonLimits::PROOF), expected);
+    }
+
     #[test]
     fn never_panics_on_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Reader::check(&bytes, JsonLimits::PROOF);
