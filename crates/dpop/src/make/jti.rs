@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::MakeError;
 
 /// Random bytes for this many are drawn at once: asking the generator costs more than what it gives.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
 const LENGTH: usize = 16;
 
 thread_local! {

@@ -5,11 +5,9 @@ mod jti;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use serde::Serialize;
-
 use crate::ath::Ath;
 use crate::htu::{Htu, HtuError};
-use crate::jose::{Jkt, ProofSigner, SignError, encode_base64url, encode_to};
+use crate::jose::{Jkt, ProofSigner, SignError, encode_array, encode_base64url, encode_to};
 use crate::time::Timestamp;
 
 /// What a proof is to be made for.
@@ -103,16 +101,7 @@ impl ProofMaker {
     }
 
     fn signing_input(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
-        let claims = ClaimsToSend {
-            jti: &encode_base64url(jti::draw()?),
-            htm: request.method,
-            htu: &sent_htu(request.url)?,
-            iat: now.seconds(),
-            ath: request.token.map(|token| Ath::of(token).to_string()),
-            nonce: request.nonce,
-        };
-        // Text and numbers only: there is nothing in it that could not be written.
-        let payload = serde_json::to_string(&claims).map_err(|_| SignError::Failed)?;
+        let payload = claims(request, &sent_htu(request.url)?, &jti::draw()?, now).ok_or(SignError::Failed)?;
         let mut text = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + ROOM_FOR_SIGNATURE);
         text.push_str(&self.header);
         encode_to(payload, &mut text);
@@ -120,19 +109,34 @@ impl ProofMaker {
     }
 }
 
-/// The claims in the order in which RFC 9449 shows them.
-#[derive(Serialize)]
-struct ClaimsToSend<'a> {
-    jti: &'a str,
-    htm: &'a str,
-    htu: &'a str,
-    iat: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ath: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<&'a str>,
+/// The claims in the order in which RFC 9449 shows them, as JSON. Text and numbers only: there is nothing in it that
+/// could not be written.
+fn claims(request: &ProofRequest<'_>, htu: &str, jti: &[u8; 16], now: Timestamp) -> Option<Vec<u8>> {
+    let length = ROOM_FOR_CLAIMS + request.method.len() + htu.len() + request.nonce.map_or(0, str::len);
+    let mut json = Vec::with_capacity(length);
+    json.extend_from_slice(br#"{"jti":""#);
+    json.extend_from_slice(&encode_array::<22>(jti)?);
+    json.extend_from_slice(br#"","htm":"#);
+    serde_json::to_writer(&mut json, request.method).ok()?;
+    json.extend_from_slice(br#","htu":"#);
+    serde_json::to_writer(&mut json, htu).ok()?;
+    json.extend_from_slice(br#","iat":"#);
+    serde_json::to_writer(&mut json, &now.seconds()).ok()?;
+    if let Some(token) = request.token {
+        json.extend_from_slice(br#","ath":""#);
+        json.extend_from_slice(&encode_array::<43>(Ath::of(token).as_bytes())?);
+        json.push(b'"');
+    }
+    if let Some(nonce) = request.nonce {
+        json.extend_from_slice(br#","nonce":"#);
+        serde_json::to_writer(&mut json, nonce).ok()?;
+    }
+    json.push(b'}');
+    Some(json)
 }
 
+/// What the claims take beside method, target and nonce.
+const ROOM_FOR_CLAIMS: usize = 160;
 /// Enough for all signatures but RSA's and ML-DSA's.
 const ROOM_FOR_SIGNATURE: usize = 192;
 

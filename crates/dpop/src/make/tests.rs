@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{MakeError, ProofMaker, ProofRequest, sent_htu};
+use super::{MakeError, ProofMaker, ProofRequest, claims, sent_htu};
 use crate::ath::Ath;
 use crate::htu::{Htu, HtuError};
-use crate::jose::{Algorithm, ProofSigner, PublicJwk, SignError, Signing, SoftwareKey, decode_base64url};
+use crate::jose::{
+    Algorithm, ProofSigner, PublicJwk, SignError, Signing, SoftwareKey, decode_base64url, encode_base64url,
+};
 use crate::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -134,7 +137,40 @@ fn shows_nothing_secret() {
     assert!(!format!("{:?}", maker()).contains("canary"));
 }
 
+/// The claims as a serializer writes them.
+#[derive(Serialize)]
+struct SerializedClaims<'a> {
+    jti: String,
+    htm: &'a str,
+    htu: &'a str,
+    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ath: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+}
+
 proptest! {
+    #[test]
+    fn claims_are_written_as_a_serializer_writes_them(
+        (method, htu, jti) in (".*", ".*", any::<[u8; 16]>()),
+        (token, nonce) in (prop::option::of(".*"), prop::option::of(".*")),
+        iat: i64,
+    ) {
+        let (token, nonce) = (token.as_deref(), nonce.as_deref());
+        let request = ProofRequest { method: &method, url: "", token, nonce };
+        let serialized = SerializedClaims {
+            jti: encode_base64url(jti),
+            htm: &method,
+            htu: &htu,
+            iat,
+            ath: token.map(|token| Ath::of(token).to_string()),
+            nonce,
+        };
+        let written = claims(&request, &htu, &jti, Timestamp::from_seconds(iat));
+        prop_assert_eq!(written, serde_json::to_vec(&serialized).ok());
+    }
+
     #[test]
     fn never_panics(url in "(https?://)?[a-zA-Z0-9.:@/?#\\\\ \\[\\]%-]{0,30}") {
         let _ = sent_htu(&url);
