@@ -103,7 +103,7 @@ impl fmt::Display for NumericDate {
 }
 
 /// The value of a text that is nothing but digits, so few of them that no sum can be too large.
-fn plain_number(text: &str) -> Option<i64> {
+pub(crate) fn plain_number(text: &str) -> Option<i64> {
     if !(1..=18).contains(&text.len()) {
         return None;
     }

@@ -141,15 +141,9 @@ pub(crate) fn is_token68(text: &[u8]) -> bool {
     unpadded > 0 && all(&text[..unpadded], is_token68_byte)
 }
 
-/// Letters in either case, digits, `-`, `.`, `_`, `~`, `+` and `/`, in few comparisons: `-`, `.`, `/` and the digits
-/// follow one another, and `|` brings no other byte among the small letters than the capital ones.
+/// `-`, `.`, `/` and the digits follow one another.
 const fn is_token68_byte(byte: u8) -> bool {
-    let small = byte | 0x20;
-    (byte >= b'-') & (byte <= b'9')
-        | (small >= b'a') & (small <= b'z')
-        | (byte == b'_')
-        | (byte == b'~')
-        | (byte == b'+')
+    matches!(byte, b'-'..=b'9' | b'_' | b'~' | b'+') || byte.is_ascii_alphabetic()
 }
 
 /// Whether every byte is `good`. Looks at all of them, which is faster for texts of hundreds of bytes that nearly

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use crate::jose::base64url::{decode_into, room};
 
@@ -178,10 +178,9 @@ impl fmt::Debug for CompactJws<'_> {
 
 fn three_parts(text: &[u8]) -> Result<[&[u8]; 3], JwsError> {
     let parts = cut(text).and_then(|(header, rest)| cut(rest).map(|(payload, signature)| [header, payload, signature]));
-    parts.filter(|[_, _, signature]| memchr(b'.', signature).is_none()).ok_or_else(|| {
-        let dots = text.iter().filter(|byte| **byte == b'.').count();
-        JwsError::NotThreeParts { found: dots + 1 }
-    })
+    parts
+        .filter(|[_, _, signature]| memchr(b'.', signature).is_none())
+        .ok_or_else(|| JwsError::NotThreeParts { found: memchr_iter(b'.', text).count() + 1 })
 }
 
 /// What lies before and after the first dot.

@@ -7,7 +7,7 @@ use crate::error::{Claim, MalformedProof};
 use crate::htu::Htu;
 use crate::jose::json::{Member, Reader};
 use crate::jose::{JsonError, JsonLimits, JwsPart};
-use crate::proof::{MAX_JTI_LENGTH, MAX_PROOF_LENGTH};
+use crate::proof::{MAX_JTI_LENGTH, MAX_PROOF_LENGTH, plain};
 use crate::time::NumericDate;
 
 /// The claims, each of its type and within its length.
@@ -30,19 +30,26 @@ impl fmt::Debug for Claims<'_> {
 
 /// The members that matter, unjudged.
 #[derive(Default)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(crate) struct ClaimMembers<'a> {
-    jti: Member<Cow<'a, str>>,
-    htm: Member<Cow<'a, str>>,
-    htu: Member<Cow<'a, str>>,
-    iat: Member<NumericDate>,
-    ath: Member<Cow<'a, str>>,
-    nonce: Member<Cow<'a, str>>,
-    exp: Member<NumericDate>,
-    nbf: Member<NumericDate>,
+    pub(super) jti: Member<Cow<'a, str>>,
+    pub(super) htm: Member<Cow<'a, str>>,
+    pub(super) htu: Member<Cow<'a, str>>,
+    pub(super) iat: Member<NumericDate>,
+    pub(super) ath: Member<Cow<'a, str>>,
+    pub(super) nonce: Member<Cow<'a, str>>,
+    pub(super) exp: Member<NumericDate>,
+    pub(super) nbf: Member<NumericDate>,
 }
 
 impl<'a> ClaimMembers<'a> {
     pub(crate) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
+        let plain = std::str::from_utf8(json).ok().and_then(plain::read);
+        plain.map_or_else(|| Self::read_any(json), Ok)
+    }
+
+    /// Reads JSON of any form.
+    pub(super) fn read_any(json: &'a [u8]) -> Result<Self, MalformedProof> {
         Self::read_object(json).map_err(|fault| MalformedProof::Json { part: JwsPart::Payload, fault })
     }
 

@@ -3,6 +3,7 @@
 mod claims;
 mod header;
 mod known;
+mod plain;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@ mod tests;
 
 use serde::Deserialize;
 
-pub(crate) use self::reader::{Member, Reader, Value};
+pub(crate) use self::reader::{Member, Reader, Value, plain_length};
 
 /// How much structure a JSON text may have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

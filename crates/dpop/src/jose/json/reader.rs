@@ -217,18 +217,7 @@ impl<'a> Reader<'a> {
 
     /// Moves to the next quote, back-slash or control character.
     fn skip_plain(&mut self) {
-        let mut rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        while let Some((word, after)) = rest.split_first_chunk::<8>() {
-            let ends = string_ends(u64::from_le_bytes(*word));
-            if ends != 0 {
-                self.at += ends.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
-            rest = after;
-        }
-        let end = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-        self.at += end.unwrap_or(rest.len());
+        self.at += plain_length(self.text.as_bytes().get(self.at..).unwrap_or_default());
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {
@@ -337,6 +326,20 @@ impl<'a> Reader<'a> {
     fn syntax(&self) -> JsonError {
         JsonError::Syntax { offset: self.at }
     }
+}
+
+/// How many bytes come before the first quote, back-slash or control character.
+pub(crate) fn plain_length(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        let ends = string_ends(u64::from_le_bytes(*word));
+        if ends != 0 {
+            return text.len() - rest.len() + ends.trailing_zeros() as usize / 8;
+        }
+        rest = after;
+    }
+    let end = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+    text.len() - rest.len() + end.unwrap_or(rest.len())
 }
 
 /// Looks at eight bytes at once. The lowest bit that is set is the top bit of the first byte that is a quote, a

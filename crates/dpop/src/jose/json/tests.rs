@@ -189,7 +189,7 @@ proptest! {
         let different: std::collections::HashSet<_> = names.iter().collect();
         let expected = if different.len() == names.len() { Ok(()) } else { Err(JsonError::MemberRepeated) };
         let text = format!("{{{}}}", members.join(","));
-        prop_assert_eq!(super::Reader::check(text.as_bytes(), JsonLimits::PROOF), expected);
+        prop_assert_eq!(Reader::check(text.as_bytes(), JsonLimits::PROOF), expected);
     }
 
     #[test]
