@@ -459,7 +459,7 @@ async fn an_answer_to_head_keeps_its_length_and_has_no_body() {
 
 /// A server in front of `forwarder`, as gateway and agent are; gives its address.
 async fn serving(forwarder: Forwarder) -> std::net::SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
