@@ -61,8 +61,9 @@ pub use self::decision::{Check, Checks, Decision, DecisionOutcome, PresentedSche
 #[cfg(feature = "axum")]
 pub use self::extract::NoAccess;
 pub use self::issuer::{
-    INTROSPECTION_CACHE, Introspection, IntrospectionCredential, IssuerConfig, IssuerConfigError, Issuers, KeysError,
-    MAX_BACKOFF, MAX_INTROSPECTIONS, MissingKeys, RENEW_KEYS_AFTER, STALE_KEYS_FOR, UNKNOWN_KEY_FLOOR,
+    INTROSPECTION_CACHE, Introspection, IntrospectionCredential, IssuerConfig, IssuerConfigError, IssuerCounts,
+    Issuers, KeysError, LookupCounts, MAX_BACKOFF, MAX_INTROSPECTIONS, MissingKeys, RENEW_KEYS_AFTER, STALE_KEYS_FOR,
+    TryCounts, UNKNOWN_KEY_FLOOR,
 };
 pub use self::layer::{DpopLayer, DpopService, GuardedBody, Observed};
 pub use self::metadata::ResourceMetadata;

@@ -14,6 +14,7 @@ use futures_util::future::{BoxFuture, Shared};
 
 use crate::fetch::Fetch;
 use crate::issuer::config::KeySource;
+use crate::issuer::counters::Counters;
 use crate::issuer::discovery::{KeysError, load};
 use crate::table::{self, KeyTable, Tables};
 
@@ -127,6 +128,7 @@ struct Inner {
     issuer: String,
     source: KeySource,
     fetch: Arc<dyn Fetch>,
+    counters: Arc<Counters>,
     state: Mutex<State>,
     latest: Latest,
 }
@@ -150,7 +152,7 @@ struct State {
 }
 
 impl IssuerKeys {
-    pub(crate) fn new(issuer: String, source: KeySource, fetch: Arc<dyn Fetch>) -> Self {
+    pub(super) fn new(issuer: String, source: KeySource, fetch: Arc<dyn Fetch>, counters: Arc<Counters>) -> Self {
         let snapshot = match &source {
             KeySource::Fixed(set) => Some(Arc::new(KeySnapshot::new(set.clone(), None, 0, None))),
             KeySource::Metadata | KeySource::Url(_) => None,
@@ -164,7 +166,8 @@ impl IssuerKeys {
             fault: KeysError::Pending,
             serial: 0,
         };
-        Self { inner: Arc::new(Inner { issuer, source, fetch, state: Mutex::new(state), latest: Latest::default() }) }
+        let latest = Latest::default();
+        Self { inner: Arc::new(Inner { issuer, source, fetch, counters, state: Mutex::new(state), latest }) }
     }
 
     /// True when the keys with this `serial`, which [`KeySnapshot::serial`] told, are the ones to judge with at `now`,
@@ -182,10 +185,15 @@ impl IssuerKeys {
         let (usable, flight) = {
             let mut state = self.inner.lock();
             if let Some(fresh) = state.younger_than(RENEW_KEYS_AFTER, now) {
+                self.inner.counters.keys.hit();
                 return Ok(fresh);
             }
             (state.younger_than(STALE_KEYS_FOR, now), self.inner.begin(&mut state, now))
         };
+        match usable {
+            Some(_) => self.inner.counters.keys.hit(),
+            None => self.inner.counters.keys.miss(),
+        }
         match (usable, flight) {
             (Some(usable), None) => return Ok(usable),
             // Asked once for news, so that the fetch gets on; its keys serve the next request.
@@ -198,6 +206,11 @@ impl IssuerKeys {
         }
         let state = self.inner.lock();
         state.younger_than(STALE_KEYS_FOR, now).ok_or_else(|| state.fault.clone())
+    }
+
+    /// The keys to judge with at `now`, if there are any; nothing is fetched.
+    pub(crate) fn at_hand(&self, now: Timestamp) -> Option<Arc<KeySnapshot>> {
+        self.inner.lock().younger_than(STALE_KEYS_FOR, now)
     }
 
     /// Newer keys than `seen`, which lack the one that is needed; `None` when there are none or it is too early to
@@ -215,6 +228,7 @@ impl IssuerKeys {
                 None => return None,
             }
         };
+        self.inner.counters.keys.miss();
         flight.await;
         self.inner.lock().other_than(seen)
     }
@@ -306,7 +320,9 @@ async fn fly(keys: Weak<Inner>, now: Timestamp) {
     // Shared by many requests: if it broke down in one, every other would.
     let result = AssertUnwindSafe(load(&issuer, &source, &fetch)).catch_unwind().await;
     if let Some(keys) = keys.upgrade() {
-        keys.land(result.unwrap_or(Err(KeysError::Broken)), now);
+        let result = result.unwrap_or(Err(KeysError::Broken));
+        keys.counters.key_fetches.ended(&result);
+        keys.land(result, now);
     }
 }
 
@@ -378,7 +394,7 @@ mod tests {
     #[test]
     fn a_serial_changes_with_the_keys_and_only_then() {
         let source = KeySource::Url("https://issuer.example/keys".to_owned());
-        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline));
+        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline), Arc::default());
         let land = |x, now| {
             let now = Timestamp::from_seconds(now);
             keys.inner.land(Ok(JwkSet::from_keys(vec![key(&PublicJwk::P256 { x: [x; 32], y: [0; 32] })])), now);

@@ -1,6 +1,7 @@
 //! Trusted issuers, their keys, and the access tokens they signed.
 
 mod config;
+mod counters;
 mod discovery;
 mod introspection;
 mod keys;
@@ -17,6 +18,8 @@ use futures_util::future::join_all;
 
 pub(crate) use self::config::media_subtype;
 pub use self::config::{IssuerConfig, IssuerConfigError};
+use self::counters::Counters;
+pub use self::counters::{IssuerCounts, LookupCounts, TryCounts};
 pub use self::discovery::KeysError;
 use self::introspection::{Answer, Introspector};
 pub use self::introspection::{INTROSPECTION_CACHE, Introspection, IntrospectionCredential, MAX_INTROSPECTIONS};
@@ -40,6 +43,7 @@ struct Inner {
     /// In the order of the configuration.
     names: Vec<String>,
     limits: JwtLimits,
+    counters: Arc<Counters>,
     tokens: TokenCache<Arc<KnownToken>>,
     /// Tokens whose signature did not verify, with the serial of the keys that said so.
     forged: TokenCache<u64>,
@@ -87,11 +91,19 @@ impl Issuers {
     /// # Errors
     /// [`IssuerConfigError::None`] or [`IssuerConfigError::Repeated`].
     pub fn new(issuers: Vec<IssuerConfig>, fetch: &Arc<dyn Fetch>) -> Result<Self, IssuerConfigError> {
+        Self::counting(issuers, fetch, Arc::default())
+    }
+
+    fn counting(
+        issuers: Vec<IssuerConfig>,
+        fetch: &Arc<dyn Fetch>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, IssuerConfigError> {
         let mut by_name = HashMap::new();
         let mut names = Vec::new();
         for config in issuers {
             let name = config.issuer.clone();
-            if by_name.insert(name.clone(), Arc::new(Issuer::new(config, fetch))).is_some() {
+            if by_name.insert(name.clone(), Arc::new(Issuer::new(config, fetch, &counters))).is_some() {
                 return Err(IssuerConfigError::Repeated { issuer: name });
             }
             names.push(name);
@@ -104,6 +116,7 @@ impl Issuers {
                 issuers: by_name,
                 names,
                 limits: JwtLimits::default(),
+                counters,
                 tokens: TokenCache::new(Self::TOKENS),
                 forged: TokenCache::new(Self::FORGED_TOKENS),
             }),
@@ -111,12 +124,12 @@ impl Issuers {
     }
 
     /// Trusts `issuers` instead, as after a change of the configuration. What was fetched of an issuer whose keys are
-    /// to be had in the same place stays; tokens are read anew.
+    /// to be had in the same place stays; tokens are read anew. Counts go on.
     ///
     /// # Errors
     /// As [`Issuers::new`].
     pub fn replaced_by(&self, issuers: Vec<IssuerConfig>, fetch: &Arc<dyn Fetch>) -> Result<Self, IssuerConfigError> {
-        let mut replaced = Self::new(issuers, fetch)?;
+        let mut replaced = Self::counting(issuers, fetch, Arc::clone(&self.inner.counters))?;
         if let Some(inner) = Arc::get_mut(&mut replaced.inner) {
             for (name, issuer) in &mut inner.issuers {
                 let before = self.inner.issuers.get(name).filter(|before| before.keys.is_like(&issuer.keys));
@@ -148,6 +161,11 @@ impl Issuers {
         self.inner.names.iter().filter_map(missing).collect()
     }
 
+    /// What was found in memory, and what had to be asked for.
+    pub fn counts(&self) -> IssuerCounts {
+        self.inner.counters.read()
+    }
+
     /// Reads and judges an access token for the resource `audience`. Everything that can change between two
     /// requests (time, audience, the issuer's keys) is judged at each; parsing and the signature once per token, by one
     /// of `tables` for the issuer's key if there can be one.
@@ -162,10 +180,13 @@ impl Issuers {
         if let Some(known) = self.inner.tokens.get(ath) {
             known.issuer.judge(&known.token, audience, now)?;
             if known.issuer.keys.are_current(known.keys.load(Ordering::Relaxed), now) {
+                self.inner.counters.tokens.hit();
+                self.inner.counters.keys.hit();
                 return Ok(Arc::clone(&known.token));
             }
             let keys = known.issuer.keys.current(now).await.map_err(|fault| unavailable(&fault))?;
             if keys.holds(&known.signed_by) {
+                self.inner.counters.tokens.hit();
                 known.keys.store(keys.serial(), Ordering::Relaxed);
                 return Ok(Arc::clone(&known.token));
             }
@@ -190,6 +211,7 @@ impl Issuers {
         if issuer.introspector.is_some() {
             return issuer.ask(token, ath, audience, now).await;
         }
+        self.inner.counters.tokens.miss();
         let claims = unverified.claims(issuer)?;
         issuer.judge(&claims, audience, now)?;
         let algorithm = unverified.algorithm(issuer)?;
@@ -197,10 +219,24 @@ impl Issuers {
         if keys.candidates(unverified.kid(), algorithm).next().is_none() {
             keys = issuer.keys.newer(&keys, now).await.unwrap_or(keys);
         }
+        self.verify(&unverified, claims, issuer, &keys, ath, tables)
+    }
+
+    /// The token with these claims, if one of `keys` signed it.
+    fn verify(
+        &self,
+        unverified: &UnverifiedToken<'_>,
+        claims: AccessToken,
+        issuer: &Arc<Issuer>,
+        keys: &KeySnapshot,
+        ath: &Ath,
+        tables: &Tables,
+    ) -> TokenResult {
         if self.inner.forged.get(ath) == Some(keys.serial()) {
             return Err(TokenError::BadSignature);
         }
-        match unverified.verify(issuer, algorithm, &keys, tables) {
+        let algorithm = unverified.algorithm(issuer)?;
+        match unverified.verify(issuer, algorithm, keys, tables) {
             Ok(signed_by) => {
                 let token = Arc::new(claims);
                 let (issuer, keys) = (Arc::clone(issuer), AtomicU64::new(keys.serial()));
@@ -215,6 +251,36 @@ impl Issuers {
                 Err(fault)
             }
         }
+    }
+
+    /// The token by what is at hand, without asking anybody: for the log, where it does not matter enough.
+    pub(crate) fn read_at_hand(
+        &self,
+        token: &str,
+        ath: &Ath,
+        audience: &str,
+        tables: &Tables,
+        now: Timestamp,
+    ) -> Option<Arc<AccessToken>> {
+        let judged =
+            |issuer: &Issuer, token: Arc<AccessToken>| issuer.judge(&token, audience, now).is_ok().then_some(token);
+        if let Some(known) = self.inner.tokens.get(ath) {
+            let keys = known.issuer.keys.at_hand(now)?;
+            return judged(&known.issuer, Arc::clone(&known.token)).filter(|_| keys.holds(&known.signed_by));
+        }
+        let Ok(unverified) = UnverifiedToken::parse(token, self.inner.limits) else {
+            let mut answers =
+                self.inner.issuers.values().filter_map(|issuer| Some((issuer, issuer.answered(ath, now)?)));
+            return answers.find_map(|(issuer, token)| judged(issuer, token));
+        };
+        let issuer = self.issuer(unverified.issuer().ok()?).ok()?;
+        if issuer.introspector.is_some() {
+            return judged(issuer, issuer.answered(ath, now)?);
+        }
+        let claims = unverified.claims(issuer).ok()?;
+        issuer.judge(&claims, audience, now).ok()?;
+        let keys = issuer.keys.at_hand(now)?;
+        self.verify(&unverified, claims, issuer, &keys, ath, tables).ok()
     }
 
     /// A token whose signature verified before, by its hash. Whether it is still good is not asked.
@@ -254,17 +320,18 @@ impl Issuers {
 type TokenResult = Result<Arc<AccessToken>, TokenError>;
 
 impl Issuer {
-    fn new(config: IssuerConfig, fetch: &Arc<dyn Fetch>) -> Self {
+    fn new(config: IssuerConfig, fetch: &Arc<dyn Fetch>, counters: &Arc<Counters>) -> Self {
         let name: Arc<str> = config.issuer.as_str().into();
-        let introspector =
-            config.introspection.map(|asking| Introspector::new(Arc::clone(&name), asking, Arc::clone(fetch)));
+        let introspector = config
+            .introspection
+            .map(|asking| Introspector::new(Arc::clone(&name), asking, Arc::clone(fetch), Arc::clone(counters)));
         Self {
             introspector,
             name,
             algorithms: config.algorithms,
             types: config.types,
             audiences: config.audiences,
-            keys: IssuerKeys::new(config.issuer, config.keys, Arc::clone(fetch)),
+            keys: IssuerKeys::new(config.issuer, config.keys, Arc::clone(fetch), Arc::clone(counters)),
         }
     }
 
@@ -274,6 +341,14 @@ impl Issuer {
         match introspector.answer(token, ath, now).await.map_err(|fault| unavailable(&fault))? {
             Answer::Active(token) => self.judge(&token, audience, now).map(|()| token),
             Answer::Refused(fault) => Err(fault),
+        }
+    }
+
+    /// What the issuer said of a token, if that is remembered.
+    fn answered(&self, ath: &Ath, now: Timestamp) -> Option<Arc<AccessToken>> {
+        match self.introspector.as_ref()?.remembered(ath, now)? {
+            Answer::Active(token) => Some(token),
+            Answer::Refused(_) => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Fetching over real sockets on the loopback interface.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,9 +12,12 @@ use countersign_resource::IssuerConfig;
 use countersign_resource::fetch::{Fetch, FetchError, MAX_BODY_LENGTH, ReqwestFetch};
 use futures_util::stream;
 use http::{Request, Response};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::web::key_set;
 use crate::world::{World, config_for};
@@ -89,6 +93,56 @@ async fn half_an_answer_is_none() {
     }
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let fault = fetch(format!("http://{address}/keys")).await.unwrap_err();
+    assert!(matches!(fault, FetchError::Failed { .. }), "{fault}");
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let sent = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut sent = 0;
+        let mut next = socket.write_all(b"HTTP/1.1 200 OK\r\n").await;
+        while next.is_ok() {
+            next = socket.write_all(format!("x-{sent}: {}\r\n", "y".repeat(1_000)).as_bytes()).await;
+            sent += 1;
+        }
+        sent
+    });
+    let fault = fetch(format!("http://{address}/keys")).await.unwrap_err();
+    assert!(matches!(fault, FetchError::Failed { .. }), "{fault}");
+    // Given up by the reader; what lies in the system's buffers counts too.
+    assert!(sent.await.unwrap() < 16_384);
+}
+
+#[tokio::test]
+async fn an_issuer_that_cannot_prove_who_it_is_is_not_spoken_to() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        match acceptor.accept(socket).await {
+            Ok(mut socket) => socket.read_to_end(&mut heard).await.map_or(0, |_| heard.len()),
+            Err(_) => 0,
+        }
+    });
+    let fault = fetch(format!("https://localhost:{port}/keys")).await.unwrap_err();
+    assert!(matches!(fault, FetchError::Failed { .. }), "{fault}");
+    assert_eq!(heard.await.unwrap(), 0, "no request was sent");
+    let plain = serve_raw(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", true).await;
+    let fault = fetch(format!("https://{plain}/keys")).await.unwrap_err();
     assert!(matches!(fault, FetchError::Failed { .. }), "{fault}");
 }
 

@@ -272,6 +272,26 @@ async fn nobody_asks_before_the_proof_is_right() {
 }
 
 #[tokio::test]
+async fn observing_a_bad_proof_asks_nobody_about_the_token() {
+    let scene = Scene::new();
+    let config = ResourceConfig::new(RESOURCE, PublicOrigin::parse(RESOURCE).unwrap(), scene.issuers.clone()).unwrap();
+    let config = config.with_stage(countersign_resource::Stage::Observe);
+    let observing = Guarded(DpopLayer::new(scene.world.server(config)).layer(Backend));
+    let observed = async || observing.get_dpop(OPAQUE, "garbage").await.decision.unwrap();
+    assert_eq!((observed().await.code, observed().await.client), ("proof_malformed", None));
+    assert!(scene.web.asked().is_empty());
+    scene.send(OPAQUE).await.granted();
+    assert_eq!(scene.web.asked(), [ENDPOINT]);
+    assert_eq!(observed().await.client.as_deref(), Some("app"), "by the answer that is remembered");
+    let counts = scene.issuers.counts();
+    assert_eq!((counts.introspection.hits, counts.introspection.misses), (0, 1));
+    assert_eq!((counts.questions.answered, counts.questions.failed), (1, 0));
+    scene.world.clock.advance(INTROSPECTION_CACHE);
+    assert_eq!(observed().await.client, None);
+    assert!(scene.web.asked().is_empty());
+}
+
+#[tokio::test]
 async fn the_endpoint_is_found_in_the_metadata_and_the_client_can_prove_itself_by_a_key() {
     let signer = key();
     let credential = IntrospectionCredential::PrivateKeyJwt { signer: signer.clone(), kid: Some("rs-key".to_owned()) };

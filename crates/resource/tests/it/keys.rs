@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use countersign_dpop::time::Timestamp;
 use countersign_resource::fetch::{Fetch, Fetching};
-use countersign_resource::{IssuerConfig, MAX_BACKOFF, RENEW_KEYS_AFTER, STALE_KEYS_FOR, UNKNOWN_KEY_FLOOR};
+use countersign_resource::{
+    IssuerConfig, LookupCounts, MAX_BACKOFF, RENEW_KEYS_AFTER, STALE_KEYS_FOR, TryCounts, UNKNOWN_KEY_FLOOR,
+};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::Request;
@@ -248,4 +250,51 @@ async fn an_issuer_that_is_away_does_not_trouble_tokens_that_are_refused_anyway(
     assert!(scene.web.asked().is_empty());
     let token = scene.token("k1").await;
     scene.guarded.get_bearer(&token).await.refused(401, Some("invalid_token"), "bearer_not_accepted");
+}
+
+#[tokio::test]
+async fn observing_a_bad_proof_asks_no_issuer_and_names_the_client_by_what_is_at_hand() {
+    let mut scene = Scene::new();
+    scene.observe();
+    let token = scene.token("k1").await;
+    let observed = async |token: &str| {
+        let answer = scene.guarded.get_dpop(token, "garbage").await;
+        let decision = answer.decision.unwrap();
+        assert_eq!((answer.status.as_u16(), decision.code), (200, "proof_malformed"));
+        decision.client
+    };
+    assert_eq!(observed(&token).await, None, "there are no keys yet");
+    assert!(scene.web.asked().is_empty());
+    scene.issuers.renew(Timestamp::from_seconds(scene.world.now())).await;
+    assert_eq!(scene.web.asked(), [KEYS]);
+    assert_eq!(observed(&token).await.as_deref(), Some("app"));
+    assert_eq!(observed(&token).await.as_deref(), Some("app"), "remembered");
+    assert_eq!(observed(&scene.token("other-kid").await).await, None);
+    let forged = format!("{}AAAA", &token[..token.len() - 4]);
+    assert_eq!(observed(&forged).await, None);
+    assert_eq!(observed("garbage").await, None);
+    scene.world.clock.advance(STALE_KEYS_FOR);
+    assert_eq!(observed(&token).await, None, "keys too old to judge by");
+    assert!(scene.web.asked().is_empty(), "nobody was asked");
+}
+
+#[tokio::test]
+async fn what_is_remembered_and_what_is_fetched_is_counted() {
+    let scene = Scene::new();
+    let token = scene.token("k1").await;
+    for _ in 0..3 {
+        scene.send(&token).await.granted();
+    }
+    let counts = scene.issuers.counts();
+    assert_eq!(counts.tokens, LookupCounts { hits: 2, misses: 1 });
+    assert_eq!(counts.keys, LookupCounts { hits: 2, misses: 1 });
+    assert_eq!(counts.key_fetches, TryCounts { answered: 1, failed: 0 });
+    scene.web.set_away(true);
+    scene.world.clock.advance(RENEW_KEYS_AFTER);
+    scene.issuers.renew(Timestamp::from_seconds(scene.world.now())).await;
+    assert_eq!(scene.issuers.counts().key_fetches, TryCounts { answered: 1, failed: 1 });
+    let fetch: Arc<dyn Fetch> = scene.web.clone();
+    let issuer = IssuerConfig::with_key_set_url(ISSUER, KEYS).unwrap();
+    let replaced = scene.issuers.replaced_by(vec![issuer], &fetch).unwrap();
+    assert_eq!(replaced.counts(), scene.issuers.counts(), "counts go on");
 }

@@ -8,7 +8,7 @@ use countersign_dpop::PublicOrigin;
 use countersign_dpop::jose::SoftwareKey;
 use countersign_dpop::time::Timestamp;
 use countersign_resource::fetch::{Fetch, FetchError, Fetching};
-use countersign_resource::{DpopLayer, IssuerConfig, Issuers, ResourceConfig};
+use countersign_resource::{DpopLayer, IssuerConfig, Issuers, ResourceConfig, Stage};
 use http::{Request, Response};
 use serde_json::json;
 use tower::Layer;
@@ -98,6 +98,13 @@ impl Scene {
         let config = ResourceConfig::new(RESOURCE, origin, issuers.clone()).unwrap();
         let guarded = Guarded(DpopLayer::new(world.server(config)).layer(Backend));
         Self { world, web, issuers, guarded }
+    }
+
+    /// Guards at the stage `observe` from now on.
+    pub(crate) fn observe(&mut self) {
+        let origin = PublicOrigin::parse(RESOURCE).unwrap();
+        let config = ResourceConfig::new(RESOURCE, origin, self.issuers.clone()).unwrap().with_stage(Stage::Observe);
+        self.guarded = Guarded(DpopLayer::new(self.world.server(config)).layer(Backend));
     }
 
     pub(crate) fn rotate(&mut self, kid: &str) {

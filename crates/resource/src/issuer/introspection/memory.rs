@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use super::Introspection;
 use super::exchange::{Answer, ask};
 use crate::fetch::Fetch;
+use crate::issuer::counters::Counters;
 use crate::issuer::discovery::{KeysError, introspection_endpoint};
 use crate::issuer::keys::{RENEW_KEYS_AFTER, STALE_KEYS_FOR, apart};
 use crate::token::TokenCache;
@@ -45,6 +46,7 @@ struct Inner {
     issuer: Arc<str>,
     asking: Introspection,
     fetch: Arc<dyn Fetch>,
+    counters: Arc<Counters>,
     answers: TokenCache<Known>,
     refusals: TokenCache<Known>,
     state: Mutex<State>,
@@ -70,17 +72,29 @@ struct State {
 }
 
 impl Introspector {
-    pub(crate) fn new(issuer: Arc<str>, asking: Introspection, fetch: Arc<dyn Fetch>) -> Self {
+    pub(in crate::issuer) fn new(
+        issuer: Arc<str>,
+        asking: Introspection,
+        fetch: Arc<dyn Fetch>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let (answers, refusals) = (TokenCache::new(ANSWERS), TokenCache::new(REFUSALS));
-        Self { inner: Arc::new(Inner { issuer, asking, fetch, answers, refusals, state: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { issuer, asking, fetch, counters, answers, refusals, state: Mutex::default() }) }
     }
 
     /// What the issuer says of `token`: by an answer that is young enough, else by asking.
     pub(in crate::issuer) async fn answer(&self, token: &str, ath: &Ath, now: Timestamp) -> Result<Answer, KeysError> {
         if let Some(answer) = self.inner.known(ath, now) {
+            self.inner.counters.introspection.hit();
             return Ok(answer);
         }
+        self.inner.counters.introspection.miss();
         self.flight(token, ath, now)?.await
+    }
+
+    /// What the issuer said of the token with this hash, if that is young enough. Nobody is asked.
+    pub(in crate::issuer) fn remembered(&self, ath: &Ath, now: Timestamp) -> Option<Answer> {
+        self.inner.known(ath, now)
     }
 
     /// Makes sure that the issuer answers, for readiness, and heals what a failure left behind.
@@ -127,6 +141,7 @@ impl Introspector {
 async fn fly(inner: Arc<Inner>, token: SecretString, ath: Ath, now: Timestamp) -> Result<Answer, KeysError> {
     let asked = AssertUnwindSafe(inner.ask(&token, now)).catch_unwind().await;
     let result = asked.unwrap_or(Err(KeysError::Broken));
+    inner.counters.questions.ended(&result);
     inner.land(&ath, &result, now);
     result
 }
