@@ -1,6 +1,7 @@
 //! The store in Redis against real servers, which the tests start themselves on loopback.
 #![expect(clippy::unwrap_used, reason = "what a test relies on")]
 
+mod impostor;
 mod places;
 mod server;
 mod store;
@@ -12,7 +13,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials = [store::trials(), trouble::trials(), places::trials()].concat_all();
+    let trials = [store::trials(), trouble::trials(), places::trials(), impostor::trials()].concat_all();
     libtest_mimic::run(&arguments, trials).exit();
 }
 
