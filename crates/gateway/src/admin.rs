@@ -21,9 +21,9 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
-use crate::forward_auth::Mode;
 use crate::keys;
-use crate::replay::Replay;
+use crate::metrics::{Text, render_issuers};
+use crate::mode::Mode;
 
 /// Connections at a time: probes and scrapers are few.
 const CONNECTIONS: usize = 64;
@@ -36,7 +36,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) door: Arc<Door>,
-    pub(crate) replay: Replay,
     pub(crate) draining: CancellationToken,
 }
 
@@ -109,7 +108,7 @@ impl Admin {
     }
 
     async fn readiness(&self) -> Response<Full<Bytes>> {
-        let mut missing = missing(&self.door, &self.replay).await;
+        let mut missing = missing(&self.door).await;
         if self.draining.is_cancelled() {
             let reason = "told to stop; running requests are finished".to_owned();
             missing.push(Missing { what: "gateway", name: "this one".to_owned(), reason });
@@ -122,14 +121,18 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
-        let lost = self.door.decisions.lost();
-        let lost = ("countersign_decisions_lost_total", "counter", "Decisions not written down", lost);
-        self.door.metrics.render(&[lost]) + &self.replay.metrics() + &keys::metrics(&self.door.keys.counts())
+        let mut text = Text::default();
+        self.door.metrics.render(&mut text);
+        render_issuers(&self.door.site.now().issuer_counts(), &mut text);
+        text.counter("countersign_decisions_lost_total", "Decisions not written down", self.door.decisions.lost());
+        self.door.replay.render(&mut text);
+        keys::render(&self.door.keys.counts(), &mut text);
+        text.into_string()
     }
 }
 
 /// What requests need and is not there.
-pub(crate) async fn missing(door: &Door, replay: &Replay) -> Vec<Missing> {
+pub(crate) async fn missing(door: &Door) -> Vec<Missing> {
     let site = door.site.now();
     let mut missing = Vec::new();
     for keys in site.missing_keys(door.clock.now()) {
@@ -142,7 +145,7 @@ pub(crate) async fn missing(door: &Door, replay: &Replay) -> Vec<Missing> {
             missing.push(Missing { what: "upstream", name: upstream.to_string(), reason });
         }
     }
-    if let Some((name, reason)) = replay.fault() {
+    if let Some((name, reason)) = door.replay.fault() {
         missing.push(Missing { what: "replay store", name, reason });
     }
     missing

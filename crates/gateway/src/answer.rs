@@ -18,6 +18,10 @@ pub(crate) enum Trouble {
     UntrustedProxy,
     /// The fields by which a proxy says what it asks about are absent, or there twice, or not usable.
     ForwardedFields,
+    /// Envoy's question lacks what is asked about, or says it in no usable way.
+    Attributes,
+    /// Not gRPC over HTTP/2, where only Envoy is answered.
+    NotGrpc,
     /// The assertion for the upstream cannot be signed.
     NoAssertion,
     /// The method CONNECT.
@@ -31,7 +35,10 @@ pub(crate) enum Trouble {
 impl Trouble {
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
-            Self::AmbiguousPath | Self::Authority(_) | Self::ForwardedFields => StatusCode::BAD_REQUEST,
+            Self::AmbiguousPath | Self::Authority(_) | Self::ForwardedFields | Self::Attributes => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NotGrpc => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UntrustedProxy => StatusCode::FORBIDDEN,
             Self::NoAssertion => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
@@ -47,6 +54,8 @@ impl Trouble {
             Self::UntrustedProxy => "untrusted_proxy",
             Self::NoAssertion => "no_assertion",
             Self::ForwardedFields => "forwarded_fields",
+            Self::Attributes => "attributes",
+            Self::NotGrpc => "not_grpc",
             Self::Authority(BadAuthority::HostRepeated) => "host_repeated",
             Self::Authority(BadAuthority::HostMissing) => "host_missing",
             Self::Authority(BadAuthority::HostMalformed) => "host_malformed",
@@ -77,7 +86,8 @@ impl Trouble {
         match self {
             Self::UntrustedProxy => "not a trusted proxy",
             Self::NoAssertion => "the API cannot be told who asks",
-            Self::ForwardedFields => "the proxy does not say clearly what it asks about",
+            Self::ForwardedFields | Self::Attributes => "the proxy does not say clearly what it asks about",
+            Self::NotGrpc => "only gRPC over HTTP/2 is answered here",
             Self::AmbiguousPath => "the path can be read in two ways",
             Self::Authority(BadAuthority::HostRepeated) => "more than one Host field",
             Self::Authority(BadAuthority::HostMissing) => "no Host field",

@@ -1,6 +1,6 @@
 //! One request from its arrival to its answer: authority, preflight, metadata, verdict, upstream.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use countersign_dpop::PublicOrigin;
 use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_forward::{Arrival, BoxError, Forwarder, Handover, Upstream};
+use countersign_forward::{Arrival, BoxError, Handover, Upstream};
 use countersign_resource::{Access, Decision, KeyCache, NoPolicy, Outcome, Policy, RequestFacts, Stage, Verdict};
 use http::header::DATE;
 use http::request::Parts;
@@ -22,11 +22,14 @@ use crate::answer::Trouble;
 use crate::assertion::{ASSERTION, Assertions};
 use crate::authority::{BadAuthority, authority};
 use crate::body::{Content, GatewayBody};
-use crate::forward_auth::{FrontProxy, Mode};
+use crate::ext_authz;
+use crate::forward_auth::FrontProxy;
 use crate::identity;
 use crate::logs::{AccessRecord, DecisionSink, RequestIds};
 use crate::mcp::{Asking, Exchange};
 use crate::metrics::Metrics;
+use crate::mode::Mode;
+use crate::replay::Replay;
 use crate::site::{Choice, Site};
 use crate::unread::to_unread;
 use crate::wire::Notes;
@@ -46,6 +49,7 @@ pub(crate) struct Door {
     pub(crate) ids: RequestIds,
     pub(crate) metrics: Metrics,
     pub(crate) mode: Mode,
+    pub(crate) replay: Replay,
     pub(crate) assertions: Option<Assertions>,
 }
 
@@ -87,6 +91,9 @@ impl Door {
                 let (story, response) = visit.advise(&head, proxy, trusted).await;
                 (story, to_unread(&head, body, response).await)
             }
+            Ok(Opened::ToBeAnsweredByGrpc { trusted, keep_credentials }) => {
+                visit.answer_envoy(Request::from_parts(head, body), trusted, keep_credentials).await
+            }
             Err(trouble) => {
                 let response = visit.own_answer(&trouble, false);
                 (Story::of(trouble.code()), to_unread(&head, body, response).await)
@@ -94,12 +101,13 @@ impl Door {
             Ok(Opened::Answered(response)) => (Story::of("open"), to_unread(&head, body, response).await),
             Ok(Opened::ToBeJudged(choice)) => visit.judge(choice, head, body).await,
         };
-        self.metrics.answer(response.status());
+        let status = story.told.unwrap_or(response.status());
+        self.metrics.answer(status);
         if !story.observes {
             self.date(response.headers_mut());
         }
         if let Some(arrived) = arrived {
-            self.write_access(&arrived, &visit, &story, response.status());
+            self.write_access(arrived, &visit, &story, status);
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             notes.switch();
@@ -130,18 +138,20 @@ impl Door {
         }
     }
 
-    fn write_access(&self, arrived: &Arrived, visit: &Visit<'_>, story: &Story, status: StatusCode) {
+    fn write_access(&self, arrived: Arrived, visit: &Visit<'_>, story: &Story, status: StatusCode) {
+        let Arrived { at, method, path } = arrived;
+        let about = story.about.as_ref();
         self.decisions.access(&AccessRecord {
             time: self.clock.now().seconds(),
             request: &visit.id,
-            peer: visit.peer.ip(),
-            method: arrived.method.as_str(),
-            path: &arrived.path,
+            peer: about.and_then(|about| about.peer).unwrap_or(visit.peer.ip()),
+            method: about.map_or(&method, |about| &about.method).as_str(),
+            path: about.map_or(&path, |about| &about.path),
             route: story.route.as_deref(),
             client: story.client.as_deref(),
             code: story.code,
             status: status.as_u16(),
-            took: arrived.at.elapsed(),
+            took: at.elapsed(),
         });
     }
 }
@@ -160,17 +170,31 @@ impl Arrived {
 }
 
 /// What became known of a request.
+#[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) code: &'static str,
     pub(crate) route: Option<Arc<str>>,
     pub(crate) client: Option<Arc<str>>,
     /// The answer is to be as the upstream gave it.
     pub(crate) observes: bool,
+    /// What another proxy asked about.
+    pub(crate) about: Option<About>,
+    /// The status that this proxy is told to answer with, where the answer to itself has another one.
+    pub(crate) told: Option<StatusCode>,
+}
+
+/// The request that another proxy asked about: the log tells of it, not of the question.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// Who sent it, where the proxy says so.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl Story {
     pub(crate) const fn of(code: &'static str) -> Self {
-        Self { code, route: None, client: None, observes: false }
+        Self { code, route: None, client: None, observes: false, about: None, told: None }
     }
 }
 
@@ -188,6 +212,7 @@ enum Opened<'a> {
     Answered(Response<Content>),
     ToBeJudged(Choice<'a>),
     ToBeAdvised { proxy: FrontProxy, trusted: &'a [IpNet] },
+    ToBeAnsweredByGrpc { trusted: &'a [IpNet], keep_credentials: bool },
 }
 
 impl<'a> Visit<'a> {
@@ -199,11 +224,21 @@ impl<'a> Visit<'a> {
         if head.headers.len() > self.site.max_fields {
             return Err(Trouble::TooManyFields);
         }
-        if let Mode::ForwardAuth { proxy, trusted } = &self.door.mode {
+        match &self.door.mode {
+            Mode::Proxy => self.open_to_be_forwarded(head),
             // Its own metadata is served to whoever is sent here for it.
-            let answered = self.open_to_all(head).map(Opened::Answered);
-            return Ok(answered.unwrap_or(Opened::ToBeAdvised { proxy: *proxy, trusted }));
+            Mode::ForwardAuth { proxy, trusted } => {
+                let answered = self.open_to_all(head).map(Opened::Answered);
+                Ok(answered.unwrap_or(Opened::ToBeAdvised { proxy: *proxy, trusted }))
+            }
+            Mode::ExtAuthz { trusted, keep_credentials } if ext_authz::is_grpc(head) => {
+                Ok(Opened::ToBeAnsweredByGrpc { trusted, keep_credentials: *keep_credentials })
+            }
+            Mode::ExtAuthz { .. } => self.open_to_all(head).map(Opened::Answered).ok_or(Trouble::NotGrpc),
         }
+    }
+
+    fn open_to_be_forwarded(&self, head: &Parts) -> Result<Opened<'a>, Trouble> {
         let authority = self.authority(head).map_err(Trouble::Authority)?;
         // For another authority the verdict says what that means at this stage.
         if authority.is_none_or(|authority| self.site.origin(authority).is_some())
@@ -297,7 +332,7 @@ impl<'a> Visit<'a> {
                         if let Some(mcp) = &mcp {
                             mcp.readdress(request.headers_mut());
                         }
-                        let response = self.forward(choice.forwarder, observes, request, handover).await;
+                        let response = self.forward(choice, observes, request, handover).await;
                         match mcp {
                             Some(mcp) => mcp.pass_back(response, access, left),
                             None => response,
@@ -306,7 +341,7 @@ impl<'a> Visit<'a> {
                     Err(trouble) => self.own_answer(&trouble, observes),
                 }
             }
-            Outcome::Observed(_) => self.forward(choice.forwarder, observes, request, handover).await,
+            Outcome::Observed(_) => self.forward(choice, observes, request, handover).await,
         };
         if !observes {
             verdict.add_fields_to(response.headers_mut());
@@ -315,7 +350,7 @@ impl<'a> Visit<'a> {
             }
         }
         let Decision { code, client, .. } = verdict.decision;
-        (Story { code, route: Some(Arc::clone(choice.label)), client, observes }, response)
+        (Story { route: Some(Arc::clone(choice.label)), client, observes, ..Story::of(code) }, response)
     }
 
     /// Says the gateway's name for the request, so that both sides can ask for it in the logs.
@@ -327,8 +362,12 @@ impl<'a> Visit<'a> {
 
     /// An answer of the gateway's own. What is only observed gets no field that it would not have had.
     pub(crate) fn own_answer(&self, trouble: &Trouble, observes: bool) -> Response<Content> {
+        self.own_refusal(trouble, observes).map(Content::Own)
+    }
+
+    pub(crate) fn own_refusal(&self, trouble: &Trouble, observes: bool) -> Response<Bytes> {
         self.door.metrics.trouble(trouble.code());
-        let mut response = trouble.to_response().map(Content::Own);
+        let mut response = trouble.to_response();
         if !observes {
             self.name(response.headers_mut());
         }
@@ -357,7 +396,7 @@ impl<'a> Visit<'a> {
 
     async fn forward<B>(
         &self,
-        forwarder: &Forwarder,
+        choice: Choice<'_>,
         observes: bool,
         request: Request<B>,
         handover: Handover<'_>,
@@ -371,8 +410,10 @@ impl<'a> Visit<'a> {
         if !observes {
             identity::remove_credentials(&mut head.headers);
         }
-        match forwarder.forward(Request::from_parts(head, body), handover).await {
+        let begun = Instant::now();
+        match choice.forwarder.forward(Request::from_parts(head, body), handover).await {
             Ok(answer) => {
+                self.door.metrics.upstream_answered(choice.label, answer.status(), begun.elapsed());
                 let mut answer = answer.map(Content::Upstream);
                 if !observes {
                     // A nonce of the upstream's own would be taken for one of the gateway's.
@@ -381,6 +422,7 @@ impl<'a> Visit<'a> {
                 answer
             }
             Err(error) => {
+                self.door.metrics.upstream_failed(choice.label, error.code());
                 tracing::warn!(code = error.code(), %error, "a request was not answered by the upstream");
                 self.own_answer(&Trouble::Forward(error), observes)
             }

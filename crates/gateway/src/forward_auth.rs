@@ -6,33 +6,16 @@
 //! would close the connection over any other body. Everything else is the refusal as the client is to see it.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
-use bytes::Bytes;
-use countersign_resource::{Decision, Outcome, RequestFacts, Stage, Verdict};
+use countersign_resource::Outcome;
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use ipnet::IpNet;
 
+use crate::advice::{Advice, Asked, origin_form, pass};
 use crate::answer::Trouble;
 use crate::body::Content;
 use crate::door::{Story, Visit};
-
-/// What a gateway does with a request that may pass.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum Mode {
-    /// Forwards it to the upstream.
-    #[default]
-    Proxy,
-    /// Says so to the proxy that asked.
-    ForwardAuth {
-        /// The kind of proxy.
-        proxy: FrontProxy,
-        /// Who may ask.
-        trusted: Vec<IpNet>,
-    },
-}
 
 /// A proxy that can ask.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,14 +67,6 @@ impl FromStr for FrontProxy {
     }
 }
 
-/// The request that is asked about.
-#[derive(Debug)]
-struct Original<'h> {
-    method: Method,
-    target: Uri,
-    authority: Option<&'h str>,
-}
-
 impl Visit<'_> {
     /// Answers the proxy that asks.
     pub(crate) async fn advise(
@@ -116,85 +91,42 @@ impl Visit<'_> {
         proxy: FrontProxy,
         trusted: &[IpNet],
     ) -> Result<(Story, Response<Content>), Trouble> {
-        let peer = self.peer.ip().to_canonical();
-        if !trusted.iter().any(|network| network.contains(&peer)) {
-            return Err(Trouble::UntrustedProxy);
-        }
-        if head.headers.len() > self.site.max_fields {
-            return Err(Trouble::TooManyFields);
-        }
-        let original = Original::read(&head.headers, proxy).ok_or(Trouble::ForwardedFields)?;
-        let preflight = self.site.cors.as_ref().and_then(|cors| cors.preflight(&original.method, &head.headers));
-        if preflight.is_some() {
-            // The API answers it; a page learns nothing from that.
+        self.may_ask(trusted)?;
+        let asked = Asked::read(&head.headers, proxy).ok_or(Trouble::ForwardedFields)?;
+        let Some(Advice { verdict, identity, story }) = self.consult(&asked).await? else {
             return Ok((Story::of("open"), pass()));
-        }
-        let now = self.door.clock.now();
-        let path = original.target.path();
-        let choice = self.site.choose(&original.method, path, now).map_err(|_| Trouble::AmbiguousPath)?;
-        let facts = RequestFacts {
-            method: original.method.as_str(),
-            path_and_query: original.target.path_and_query().map_or("", PathAndQuery::as_str),
-            headers: &head.headers,
-            authority: original.authority,
         };
-        let mut verdict = choice.server.judge_for(&facts, choice.route).await;
-        verdict.decision.request = Some(Arc::clone(&self.id));
-        self.door.decisions.record(&verdict.decision);
-        self.door.metrics.decision(&verdict.decision, choice.label, verdict.nonce().is_some());
-        let observes = verdict.decision.stage == Stage::Observe;
-        let identity = match &verdict.outcome {
-            Outcome::Granted(access) if !observes => self.door.identity(access, choice.forwarder.upstream(), now)?,
-            Outcome::Granted(_) | Outcome::Observed(_) | Outcome::Refused(_) => HeaderMap::new(),
-        };
-        let response = self.render(&head.headers, &verdict, identity, proxy);
-        let Decision { code, client, .. } = verdict.decision;
-        Ok((Story { code, route: Some(Arc::clone(choice.label)), client, observes }, response))
-    }
-
-    fn render(
-        &self,
-        headers: &HeaderMap,
-        verdict: &Verdict,
-        identity: HeaderMap,
-        proxy: FrontProxy,
-    ) -> Response<Content> {
-        let mut response = match &verdict.outcome {
+        let response = match &verdict.outcome {
             Outcome::Granted(_) | Outcome::Observed(_) => {
                 let mut response = pass();
                 *response.headers_mut() = identity;
+                if !story.observes {
+                    self.name(response.headers_mut());
+                    verdict.add_fields_to(response.headers_mut());
+                }
                 response
             }
             Outcome::Refused(refusal) => {
-                let mut response = refusal.to_response().map(Content::Own);
-                self.name(response.headers_mut());
+                let mut response = self.refusal(&asked, &verdict, refusal).map(Content::Own);
                 *response.status_mut() = proxy.status(response.status());
                 response
             }
         };
-        if verdict.decision.stage != Stage::Observe {
-            verdict.add_fields_to(response.headers_mut());
-            if let (Some(cors), false) = (&self.site.cors, response.status().is_success()) {
-                cors.open(cors.allowed_origin(headers), response.headers_mut());
-            }
-        }
-        response
+        Ok((story, response))
     }
 }
 
-impl<'h> Original<'h> {
+impl<'h> Asked<'h> {
     /// `None` when a field is absent, there twice, or not what it should be. The host may be absent: then the proxy
     /// has seen to it.
     fn read(headers: &'h HeaderMap, proxy: FrontProxy) -> Option<Self> {
         let [method, uri, host] = proxy.fields();
         let (method, uri) = (only(headers, &method)??, only(headers, &uri)??);
-        if !uri.starts_with('/') {
-            return None;
-        }
         Some(Self {
             method: Method::from_bytes(method.as_bytes()).ok()?,
-            target: uri.parse().ok()?,
+            target: origin_form(uri)?,
             authority: only(headers, &host)?,
+            headers,
         })
     }
 }
@@ -210,11 +142,6 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Option<&'h str>
     }
 }
 
-/// The request may pass: 200 with an empty body.
-fn pass() -> Response<Content> {
-    Response::new(Content::Own(Bytes::new()))
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -228,9 +155,9 @@ mod tests {
         for (name, value) in fields {
             headers.append(name, value);
         }
-        let original = Original::read(&headers, proxy)?;
-        let authority = original.authority.map(ToOwned::to_owned);
-        Some((original.method.to_string(), original.target.to_string(), authority))
+        let asked = Asked::read(&headers, proxy)?;
+        let authority = asked.authority.map(ToOwned::to_owned);
+        Some((asked.method.to_string(), asked.target.to_string(), authority))
     }
 
     #[test]
@@ -247,7 +174,7 @@ mod tests {
     #[test]
     fn refuses_what_is_unclear() {
         let method = ("x-original-method", "GET");
-        for uri in ["", "a", "*", "http://evil.example/", "/a b"] {
+        for uri in ["", "a", "*", "http://evil.example/", "/a b", "/a#b"] {
             assert_eq!(read(&[method, ("x-original-uri", uri)], FrontProxy::Nginx), None, "{uri}");
         }
         let uri = ("x-original-uri", "/");

@@ -42,7 +42,6 @@ pub struct Gateway {
     local_addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
     door: Arc<Door>,
-    replay: Replay,
     limits: GatewayLimits,
     reloader: Reloader,
     tls: Option<ServerTls>,
@@ -156,10 +155,11 @@ impl Gateway {
             ids: RequestIds::new(std::process::id()),
             metrics: Metrics::default(),
             mode: settings.mode.clone(),
+            replay,
             assertions,
         });
-        let reloader = Reloader::new(Arc::clone(&door), lasting, replay.clone(), settings);
-        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, replay, limits, reloader, tls })
+        let reloader = Reloader::new(Arc::clone(&door), lasting, settings);
+        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, limits, reloader, tls })
     }
 
     /// Where clients connect.
@@ -174,7 +174,7 @@ impl Gateway {
 
     /// Where used proofs are remembered.
     pub fn replay_store(&self) -> Arc<dyn ReplayStore> {
-        self.replay.store()
+        self.door.replay.store()
     }
 
     /// What replaces the configuration while the gateway serves.
@@ -188,8 +188,7 @@ impl Gateway {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let (draining, closing) = (CancellationToken::new(), CancellationToken::new());
         let background = CancellationToken::new();
-        let admin = self.admin_listener.map(|listener| (listener, self.replay));
-        start_background(&self.door, admin, &draining, &background);
+        start_background(&self.door, self.admin_listener, &draining, &background);
         let tasks = TaskTracker::new();
         let (door, limits) = (Arc::clone(&self.door), self.limits);
         let connections = Arc::new(Connections { door, limits, draining: draining.clone(), tls: self.tls.clone() });
@@ -216,12 +215,12 @@ impl Gateway {
 /// What runs beside the serving, until `ended`: the admin address, also while draining, and the care for keys.
 fn start_background(
     door: &Arc<Door>,
-    admin: Option<(TcpListener, Replay)>,
+    admin: Option<TcpListener>,
     draining: &CancellationToken,
     ended: &CancellationToken,
 ) {
-    if let Some((listener, replay)) = admin {
-        let admin = Arc::new(Admin { door: Arc::clone(door), replay, draining: draining.clone() });
+    if let Some(listener) = admin {
+        let admin = Arc::new(Admin { door: Arc::clone(door), draining: draining.clone() });
         tokio::spawn(ended.clone().run_until_cancelled_owned(admin.serve(listener)));
     }
     tokio::spawn(ended.clone().run_until_cancelled_owned(renew(Arc::clone(door))));

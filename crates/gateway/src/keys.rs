@@ -22,9 +22,8 @@ fn report(found: &Disagreement) {
     );
 }
 
-/// Its state in the text format of Prometheus.
-pub(crate) fn metrics(counts: &KeyCacheCounts) -> String {
-    let mut text = Text::default();
+/// Writes its state.
+pub(crate) fn render(counts: &KeyCacheCounts, text: &mut Text) {
     let checks = &counts.checks;
     for (name, kind, help, value) in [
         ("countersign_key_cache_limit_bytes", "gauge", "Bytes for clients' keys and their tables", counts.limit),
@@ -48,7 +47,6 @@ pub(crate) fn metrics(counts: &KeyCacheCounts) -> String {
         let labels = format!("{{engine=\"{engine}\"}}");
         text.sample("countersign_es256_engine", &labels, u8::from(engine == counts.engine));
     }
-    text.0
 }
 
 #[cfg(test)]
@@ -96,7 +94,9 @@ mod tests {
         for part in ["an ES256 engine was wrong", "engine=portable", "refused what aws-lc-rs accepts", "key 04"] {
             assert!(log.contains(part), "{part}: {log}");
         }
-        let text = metrics(&KeyCache::new(1 << 20, verifier).counts());
+        let mut text = Text::default();
+        render(&KeyCache::new(1 << 20, verifier).counts(), &mut text);
+        let text = text.into_string();
         for line in [
             "countersign_key_cache_limit_bytes 1048576\n",
             "countersign_es256_engine{engine=\"library\"} 1\n",

@@ -48,6 +48,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod advice;
 mod answer;
 mod assertion;
 mod authority;
@@ -55,6 +56,7 @@ mod body;
 pub mod config;
 mod connection;
 mod door;
+mod ext_authz;
 mod forward_auth;
 mod gateway;
 mod identity;
@@ -63,6 +65,7 @@ mod listener;
 mod logs;
 mod mcp;
 mod metrics;
+mod mode;
 mod reload;
 mod replay;
 pub mod report;
@@ -74,9 +77,10 @@ mod wire;
 pub use self::admin::Missing;
 pub use self::assertion::{AssertionKeyError, AssertionSettings};
 pub use self::config::{GatewayConfig, Settings};
-pub use self::forward_auth::{FrontProxy, Mode};
+pub use self::forward_auth::FrontProxy;
 pub use self::gateway::{Gateway, GatewayError};
 pub use self::logs::{AccessRecord, DecisionLines, DecisionSink, LineFormat, Lines, LogPlace, Logs, NoDecisions};
 pub use self::mcp::{SessionKey, SessionKeyError};
+pub use self::mode::Mode;
 pub use self::reload::Reloader;
 pub use self::tls::{TlsFileError, TlsFiles};

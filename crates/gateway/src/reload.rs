@@ -10,7 +10,6 @@ use crate::admin::{Missing, missing};
 use crate::config::Settings;
 use crate::door::Door;
 use crate::gateway::GatewayError;
-use crate::replay::Replay;
 use crate::site::{Lasting, Site};
 
 /// How long the first requests by a new configuration are kept waiting for keys of issuers that are new in it.
@@ -26,7 +25,6 @@ pub struct Reloader {
 struct Inner {
     door: Arc<Door>,
     lasting: Lasting,
-    replay: Replay,
     /// One at a time.
     settings: tokio::sync::Mutex<Settings>,
     /// Of earlier configurations; WebSockets may still run through them.
@@ -34,9 +32,8 @@ struct Inner {
 }
 
 impl Reloader {
-    pub(crate) fn new(door: Arc<Door>, lasting: Lasting, replay: Replay, settings: Settings) -> Self {
-        let inner =
-            Inner { door, lasting, replay, settings: tokio::sync::Mutex::new(settings), retired: Mutex::default() };
+    pub(crate) fn new(door: Arc<Door>, lasting: Lasting, settings: Settings) -> Self {
+        let inner = Inner { door, lasting, settings: tokio::sync::Mutex::new(settings), retired: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -52,7 +49,7 @@ impl Reloader {
         let before = inner.door.site.now();
         let site = Site::new(&settings, &inner.lasting, Some(&before)).inspect_err(|_| self.count_failure())?;
         // Before any verifier takes older proofs than before.
-        inner.replay.widen(settings.widest_window(), inner.lasting.clock.now());
+        inner.door.replay.widen(settings.widest_window(), inner.lasting.clock.now());
         // An issuer that is away stops nothing.
         let _ = timeout(FETCH, site.renew(inner.lasting.clock.now())).await;
         let before = inner.door.site.replace(site);
@@ -65,7 +62,7 @@ impl Reloader {
 
     /// What requests need and is not there, asked now: what `/readyz` says, but for the draining.
     pub async fn missing(&self) -> Vec<Missing> {
-        missing(&self.inner.door, &self.inner.replay).await
+        missing(&self.inner.door).await
     }
 
     /// Counts a new configuration that is not right, as when its file cannot be read.

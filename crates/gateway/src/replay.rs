@@ -1,6 +1,5 @@
 //! Where used proofs are remembered: in this process, or in a store that many nodes share.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +13,10 @@ use countersign_replay::{
 
 use crate::config::{ReplaySetting, Settings};
 use crate::gateway::GatewayError;
+use crate::metrics::Text;
 
 /// How long the start waits for a shared store. One that is only away does not stop the start.
 const REACH: Duration = Duration::from_secs(1);
-
-const LATENCY: &str = "countersign_replay_seconds";
 
 /// The store of a gateway.
 #[derive(Clone, Debug)]
@@ -91,9 +89,8 @@ impl Replay {
         }
     }
 
-    /// Its state in the text format of Prometheus.
-    pub(crate) fn metrics(&self) -> String {
-        let mut text = Text::default();
+    /// Writes its state.
+    pub(crate) fn render(&self, text: &mut Text) {
         match self {
             Self::Memory(store) => {
                 let stats = store.stats();
@@ -101,52 +98,24 @@ impl Replay {
                 text.gauge("countersign_replay_capacity", "Proofs that can be remembered", stats.capacity);
                 text.counter("countersign_replay_epochs_total", "Epochs begun", stats.epochs_begun);
             }
-            Self::Redis { store, .. } => text.shared_store(&store.stats()),
+            Self::Redis { store, .. } => render_shared(&store.stats(), text),
         }
-        text.0
     }
 }
 
-#[derive(Default)]
-struct Text(String);
-
-impl Text {
-    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
-        self.family(name, "gauge", help);
-        self.line(name, &value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
-        self.family(name, "counter", help);
-        self.line(name, &value);
-    }
-
-    fn shared_store(&mut self, stats: &RedisReplayStats) {
-        self.gauge("countersign_replay_available", "Whether the replay store can be used", u8::from(stats.available));
-        self.counter("countersign_replay_epochs_total", "Epochs heard of", stats.epochs_seen);
-        self.gauge(
-            "countersign_replay_clock_difference_seconds",
-            "Seconds by which this clock is ahead of the replay store's",
-            stats.clock_difference,
-        );
-        self.counter("countersign_replay_failures_total", "Questions the replay store did not answer", stats.failures);
-        self.family(LATENCY, "histogram", "Seconds until the replay store answered");
-        let mut sum = 0;
-        for (class, count) in stats.latency.iter().enumerate() {
-            sum += count;
-            let bound = LATENCY_BOUNDS.get(class).map_or("+Inf".to_owned(), |bound| bound.as_secs_f64().to_string());
-            self.line(&format!("{LATENCY}_bucket{{le=\"{bound}\"}}"), &sum);
-        }
-        self.line("countersign_replay_seconds_sum", &stats.latency_sum.as_secs_f64());
-        self.line("countersign_replay_seconds_count", &sum);
-    }
-
-    // Writing to a string cannot fail.
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}");
-    }
-
-    fn line(&mut self, name: &str, value: &impl std::fmt::Display) {
-        let _ = writeln!(self.0, "{name} {value}");
-    }
+fn render_shared(stats: &RedisReplayStats, text: &mut Text) {
+    text.gauge("countersign_replay_available", "Whether the replay store can be used", u8::from(stats.available));
+    text.counter("countersign_replay_epochs_total", "Epochs heard of", stats.epochs_seen);
+    text.gauge(
+        "countersign_replay_clock_difference_seconds",
+        "Seconds by which this clock is ahead of the replay store's",
+        stats.clock_difference,
+    );
+    text.counter("countersign_replay_failures_total", "Questions the replay store did not answer", stats.failures);
+    text.histogram(
+        ("countersign_replay_seconds", "Seconds until the replay store answered"),
+        &LATENCY_BOUNDS.map(|bound| bound.as_secs_f64()),
+        stats.latency,
+        stats.latency_sum.as_secs_f64(),
+    );
 }

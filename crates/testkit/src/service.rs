@@ -21,7 +21,9 @@ const START: Duration = Duration::from_secs(30);
 /// How often a starting server is asked whether it listens yet.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 /// Where Debian keeps servers that are not on everybody's path.
-const MORE_PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
+const MORE_PLACES: [&str; 4] = ["/usr/sbin", "/usr/local/sbin", "/sbin", PACKAGES];
+/// Where tests/peers/requirements.txt is installed.
+const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/.venv/bin");
 
 /// A test that needs `programs` (names of executables, or absolute paths of files such as a PKCS#11 module).
 pub fn trial(

@@ -34,10 +34,12 @@ pub use self::settings::{ReplaySetting, Settings};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GatewayConfig {
-    /// `proxy`, or `forward-auth` to answer another proxy; `proxy` when absent.
+    /// `proxy`; `forward-auth` or `ext-authz` to answer another proxy; `proxy` when absent.
     pub mode: Option<String>,
-    /// That other proxy: `nginx`, `caddy` or `traefik`.
+    /// With `forward-auth`, that other proxy: `nginx`, `caddy` or `traefik`.
     pub proxy: Option<String>,
+    /// With `ext-authz`, whether token and proof go on to an upstream that checks proofs itself.
+    pub keep_credentials: Option<bool>,
     /// Networks that it may ask from, like `10.0.0.0/8`; loopback addresses when absent.
     pub trusted_proxies: Vec<String>,
     /// Address and port to listen on; `127.0.0.1:8080` when absent.
@@ -176,6 +178,7 @@ impl GatewayConfig {
         Self {
             mode: self.mode.or(lower.mode),
             proxy: self.proxy.or(lower.proxy),
+            keep_credentials: self.keep_credentials.or(lower.keep_credentials),
             trusted_proxies: first_filled(self.trusted_proxies, lower.trusted_proxies),
             listen: self.listen.or(lower.listen),
             reuse_port: self.reuse_port.or(lower.reuse_port),

@@ -10,7 +10,8 @@ use super::GatewayConfig;
 use super::error::Problem;
 use super::resolve::Faults;
 use crate::assertion::AssertionSettings;
-use crate::forward_auth::{FrontProxy, Mode};
+use crate::forward_auth::FrontProxy;
+use crate::mode::Mode;
 use crate::tls::TlsFiles;
 
 const PROXIES: &str = "nginx, caddy, traefik";
@@ -22,17 +23,25 @@ impl GatewayConfig {
     }
 
     pub(super) fn mode(&self, faults: &mut Faults) -> Mode {
+        if self.keep_credentials == Some(true) && self.mode.as_deref() != Some("ext-authz") {
+            let what = "it is for mode = ext-authz; other proxies are told in their own configuration";
+            faults.add("keep_credentials", Problem::Contradiction { other: "this mode", what });
+        }
         match self.mode.as_deref() {
             None | Some("proxy") => {
-                if self.proxy.is_some() {
-                    let what = "say mode = forward-auth, or leave it out";
-                    faults.add("proxy", Problem::Contradiction { other: "mode = proxy", what });
-                }
+                self.no_other_proxy("mode = proxy", faults);
                 Mode::Proxy
             }
             Some("forward-auth") => self.forward_auth(faults),
+            Some("ext-authz") => {
+                self.no_other_proxy("mode = ext-authz", faults);
+                Mode::ExtAuthz {
+                    trusted: self.trusted(faults),
+                    keep_credentials: self.keep_credentials.unwrap_or_default(),
+                }
+            }
             Some(value) => {
-                let choices = "proxy, forward-auth";
+                let choices = "proxy, forward-auth, ext-authz";
                 faults.add("mode", Problem::NotAChoice { value: value.to_owned(), choices });
                 Mode::Proxy
             }
@@ -95,6 +104,13 @@ impl GatewayConfig {
                 faults.add("upstream_certificate", Problem::Missing { what: "the file with the key's certificate" });
                 tls
             }
+        }
+    }
+
+    fn no_other_proxy(&self, other: &'static str, faults: &mut Faults) {
+        if self.proxy.is_some() {
+            let what = "say mode = forward-auth, or leave it out";
+            faults.add("proxy", Problem::Contradiction { other, what });
         }
     }
 

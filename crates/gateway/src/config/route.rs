@@ -16,7 +16,7 @@ use super::mcp::{McpEntry, McpSettings};
 use super::resolve::{Faults, audience, stage};
 use super::settings::{ReplaySetting, Settings};
 use super::{GatewayConfig, names};
-use crate::forward_auth::Mode;
+use crate::mode::Mode;
 
 /// `[[routes]]` as it is written. What is left out is as at the top.
 #[derive(Clone, Debug, Default, Deserialize)]

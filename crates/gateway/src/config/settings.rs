@@ -13,8 +13,8 @@ use super::limits::GatewayLimits;
 use super::log::LogSettings;
 use super::route::RouteSettings;
 use crate::assertion::AssertionSettings;
-use crate::forward_auth::Mode;
 use crate::mcp::SessionKey;
+use crate::mode::Mode;
 use crate::tls::TlsFiles;
 
 /// What a gateway runs by. Made by [`super::GatewayConfig::resolve`], or by hand from [`Settings::new`].

@@ -9,7 +9,8 @@ use countersign_resource::es256::{Engine, Sampling};
 use countersign_resource::{BearerAllowance, Stage};
 
 use super::*;
-use crate::forward_auth::{FrontProxy, Mode};
+use crate::forward_auth::FrontProxy;
+use crate::mode::Mode;
 
 fn minimal() -> GatewayConfig {
     GatewayConfig {
@@ -208,6 +209,15 @@ fn the_rate_of_bodies_holds_for_both_directions() {
 }
 
 #[test]
+fn answering_envoy_needs_no_upstream() {
+    let config = GatewayConfig { mode: some("ext-authz"), upstream: None, ..minimal() };
+    let Mode::ExtAuthz { trusted, keep_credentials: false } = resolve(&config).unwrap().mode else { panic!("mode") };
+    assert_eq!(trusted.len(), 2, "the two loopback networks");
+    let config = GatewayConfig { keep_credentials: Some(true), ..config };
+    assert!(matches!(resolve(&config).unwrap().mode, Mode::ExtAuthz { keep_credentials: true, .. }));
+}
+
+#[test]
 fn answering_another_proxy_needs_its_kind_and_no_upstream() {
     let config = GatewayConfig { mode: some("forward-auth"), proxy: some("caddy"), upstream: None, ..minimal() };
     let Mode::ForwardAuth { proxy: FrontProxy::Caddy, trusted } = resolve(&config).unwrap().mode else {
@@ -221,6 +231,8 @@ fn answering_another_proxy_needs_its_kind_and_no_upstream() {
         ("trusted_proxies: ", GatewayConfig { trusted_proxies: vec!["10.0.0.0/99".to_owned()], ..config.clone() }),
         ("proxy: missing; which proxy asks", GatewayConfig { proxy: None, ..config.clone() }),
         ("proxy: \"apache\" is none of", GatewayConfig { proxy: some("apache"), ..config.clone() }),
+        ("keep_credentials: cannot stand beside", GatewayConfig { keep_credentials: Some(true), ..config.clone() }),
+        ("proxy: cannot stand beside mode = ext-authz", GatewayConfig { mode: some("ext-authz"), ..config.clone() }),
         ("mode: \"auth\" is none of", GatewayConfig { mode: some("auth"), ..config.clone() }),
         (
             "proxy: cannot stand beside mode = proxy",

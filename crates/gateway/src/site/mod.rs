@@ -9,7 +9,7 @@ use std::sync::Arc;
 use countersign_dpop::PublicOrigin;
 use countersign_dpop::time::Timestamp;
 use countersign_forward::{ForwardLimits, ForwardedFields, Forwarder, Upstream, UpstreamHost, UpstreamTls};
-use countersign_resource::{Cors, Issuers, MissingKeys, ResourceServer, Route, Stage};
+use countersign_resource::{Cors, IssuerCounts, Issuers, MissingKeys, ResourceServer, Route, Stage};
 use http::Method;
 
 pub(crate) use self::build::{Lasting, SiteError};
@@ -160,6 +160,11 @@ impl Site {
     /// The issuers whose tokens cannot be judged, and why.
     pub(crate) fn missing_keys(&self, now: Timestamp) -> Vec<MissingKeys> {
         self.issuers.readiness(now)
+    }
+
+    /// What was found in memory of issuers and their tokens, and what had to be asked for.
+    pub(crate) fn issuer_counts(&self) -> IssuerCounts {
+        self.issuers.counts()
     }
 
     /// Fetches issuers' keys that are missing or about to age.

@@ -77,6 +77,74 @@ pub(crate) async fn caddy() {
     assert_eq!(away.status, StatusCode::MISDIRECTED_REQUEST);
 }
 
+fn answering_envoy(keep_credentials: bool) -> impl Fn(&mut countersign_gateway::Settings) {
+    move |settings| settings.mode = Mode::ExtAuthz { trusted: vec![LOOPBACK.parse().unwrap()], keep_credentials }
+}
+
+/// Envoy by its example, before the API at `upstream`.
+fn start_envoy(world: &World, upstream: SocketAddr, listen: SocketAddr) -> Service {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/envoy/envoy.yaml");
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for (written, meant) in [(8080, world.nodes[0].address), (9000, upstream), (8000, listen)] {
+        let port = format!("port_value: {written} ");
+        assert!(text.contains(&port), "the example has {port}");
+        text = text.replace(&port, &format!("port_value: {} ", meant.port()));
+    }
+    Service::start(listen, |directory| {
+        std::fs::write(directory.join("envoy.yaml"), text)?;
+        let mut command = Command::new(find("envoy").unwrap());
+        command.current_dir(directory).args(["-c", "envoy.yaml", "--concurrency", "1", "--use-dynamic-base-id"]);
+        Ok(command)
+    })
+    .unwrap()
+}
+
+pub(crate) async fn envoy() {
+    let clock = FakeClock::at(SystemClock.now());
+    let mut world = World::start_at(clock.shared(), 1, answering_envoy(false)).await;
+    let listen = free_address().unwrap();
+    let _envoy = start_envoy(&world, world.upstream, listen);
+    through(&world, listen).await;
+    let away = world.client.exchange(listen, "GET", "/", &[("host", "evil.example")]).await.unwrap();
+    assert_eq!(away.status, StatusCode::MISDIRECTED_REQUEST);
+    let nonce = request(&world, listen, "GET", "/", None, &[]).await.nonce().unwrap();
+    clock.advance(70);
+    let renewed = request(&world, listen, "GET", "/", Some(&nonce), &[]).await;
+    assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.body);
+    assert!(renewed.nonce().is_some_and(|renewed| renewed != nonce), "a good answer renews an ageing nonce");
+    assert_eq!(renewed.headers["cache-control"], "no-store");
+    let proof = world.client.proof_for("GET", "/", renewed.nonce().as_deref()).await;
+    let twice = [("host", HOST), ("authorization", &*world.client.credentials()), ("dpop", &proof), ("dpop", &proof)];
+    let doubled = world.client.exchange(listen, "GET", "/", &twice).await.unwrap();
+    assert_eq!(doubled.status, StatusCode::UNAUTHORIZED);
+    let counted = world.metrics(0).await;
+    assert!(counted.contains("code=\"proof_repeated\""), "as it came: {counted}");
+    let single = world.client.exchange(listen, "GET", "/", &twice[..3]).await.unwrap();
+    assert_eq!(single.status, StatusCode::OK, "the refused one spent nothing");
+    world.stop(0).await;
+    let nobody = request(&world, listen, "GET", "/", Some(&nonce), &[]).await;
+    assert_eq!(nobody.status, StatusCode::SERVICE_UNAVAILABLE, "without the judge nothing passes");
+}
+
+/// Envoy asks, and the API asks again with a store of its own: the proof is good once in each.
+pub(crate) async fn envoy_and_the_api() {
+    let clock = FakeClock::at(SystemClock.now());
+    let mut world = World::start_at(clock.shared(), 1, answering_envoy(true)).await;
+    world.change(|_| ());
+    let second = world.node(free_address().unwrap()).await.unwrap();
+    clock.advance(60);
+    let listen = free_address().unwrap();
+    let _envoy = start_envoy(&world, second.address, listen);
+    let proof = world.client.proof_for("GET", "/", None).await;
+    let fields = [("host", HOST), ("authorization", &*world.client.credentials()), ("dpop", &proof)];
+    let first = world.client.exchange(listen, "GET", "/", &fields).await.unwrap();
+    assert_eq!(first.status, StatusCode::OK, "{}", first.body);
+    for server in [listen, second.address] {
+        let again = world.client.exchange(server, "GET", "/", &fields).await.unwrap();
+        assert_eq!(again.status, StatusCode::UNAUTHORIZED, "spent at each of the two");
+    }
+}
+
 /// Everything that a client does, through the proxy at `front`.
 async fn through(world: &World, front: SocketAddr) {
     let client = &world.client;

@@ -21,6 +21,8 @@ fn main() {
         trial("behind nginx, by its example", &["nginx"], fronts::nginx),
         trial("behind Caddy, by its example", &["caddy"], fronts::caddy),
         trial("behind nginx, before an API that checks itself", &["nginx"], fronts::both_check),
+        trial("behind Envoy, by its example", &["envoy"], fronts::envoy),
+        trial("behind Envoy, before an API that checks itself", &["envoy"], fronts::envoy_and_the_api),
         trial("asked as traefik asks", &[], fronts::traefik),
         trial("asked by nobody who may, or unclearly", &[], fronts::who_may_ask),
     ];

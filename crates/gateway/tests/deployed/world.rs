@@ -113,6 +113,13 @@ impl World {
         Ok(Node { address, admin, stop, served })
     }
 
+    /// Ends a node.
+    pub(crate) async fn stop(&mut self, place: usize) {
+        let node = self.nodes.remove(place);
+        let _ = node.stop.send(());
+        node.served.await.unwrap();
+    }
+
     /// Ends a node and starts it again at the same address, with nothing of what it remembered.
     pub(crate) async fn restart(&mut self, place: usize) {
         let node = self.nodes.remove(place);

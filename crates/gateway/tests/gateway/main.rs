@@ -3,11 +3,13 @@
 
 mod assertion;
 mod carrying;
+mod ext_authz;
 mod framing;
 mod http2;
 mod lifecycle;
 mod logs;
 mod mcp;
+mod metrics;
 mod routes;
 mod stages;
 mod streaming;

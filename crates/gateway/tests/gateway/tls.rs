@@ -14,6 +14,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::world::{HOST, World};
 
+/// Another name that the certificate has.
+const OTHER: &str = "other.example";
+
 struct Certificate {
     directory: TempDir,
     der: CertificateDer<'static>,
@@ -28,7 +31,7 @@ impl Certificate {
 
     /// Another key and certificate in the same files.
     fn renew(&mut self) {
-        let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+        let made = rcgen::generate_simple_self_signed([HOST.to_owned(), OTHER.to_owned()]).unwrap();
         let files = self.files();
         std::fs::write(files.key, made.signing_key.serialize_pem()).unwrap();
         std::fs::write(files.certificate, made.cert.pem()).unwrap();
@@ -42,6 +45,11 @@ impl Certificate {
 
     /// What the server says to a request without credentials over `protocol`, trusting this certificate only.
     async fn ask(&self, world: &World, protocol: &[u8]) -> std::io::Result<String> {
+        self.ask_for(world, protocol, HOST, HOST).await
+    }
+
+    /// The same by this name in TLS and in `Host`.
+    async fn ask_for(&self, world: &World, protocol: &[u8], name: &'static str, host: &str) -> std::io::Result<String> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -49,13 +57,13 @@ impl Certificate {
         let mut config = versions.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![protocol.to_vec()];
         let stream = TcpStream::connect(world.address).await?;
-        let name = ServerName::try_from(HOST).unwrap();
+        let name = ServerName::try_from(name).unwrap();
         let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol));
         if protocol == b"h2" {
             return Ok("h2".to_owned());
         }
-        stream.write_all(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+        stream.write_all(format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok(answer)
@@ -78,6 +86,16 @@ async fn tls_is_spoken_and_nothing_else() {
     // Closed or reset: no HTTP comes back.
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_name_in_tls_has_no_say_in_what_a_request_is_for() {
+    let certificate = Certificate::new();
+    let world = World::start_with(with(certificate.files())).await;
+    let by_another_name = certificate.ask_for(&world, b"http/1.1", OTHER, HOST).await.unwrap();
+    assert!(by_another_name.starts_with("HTTP/1.1 401 "), "row 486: {by_another_name}");
+    let for_another = certificate.ask_for(&world, b"http/1.1", HOST, OTHER).await.unwrap();
+    assert!(for_another.starts_with("HTTP/1.1 421 "), "row 486: {for_another}");
 }
 
 #[tokio::test]

@@ -56,6 +56,31 @@ async fn a_refusal_of_the_upstream_s_own_passes_as_it_is() {
 }
 
 #[tokio::test]
+async fn an_answer_to_one_is_never_kept_for_another() {
+    let world = World::start().await;
+    for body in ["one", "two"] {
+        let fields = format!("Cache-Control: public, max-age=600\r\nETag: \"e\"\r\nContent-Length: {}", body.len());
+        let answer = exchange(&world, &format!("HTTP/1.1 200 OK\r\n{fields}\r\nConnection: close\r\n\r\n{body}")).await;
+        assert_eq!((answer.status(), answer.body.as_str()), (200, body), "row 485: the upstream was asked");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_of_the_upstream_is_the_client_s_to_follow() {
+    let world = World::start().await;
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let location = format!("http://{}/", elsewhere.local_addr().unwrap());
+    let answer = exchange(
+        &world,
+        &format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"),
+    )
+    .await;
+    assert_eq!((answer.status(), answer.field("location")), (307, Some(location.as_str())));
+    let followed = tokio::time::timeout(Duration::from_millis(50), elsewhere.accept()).await;
+    assert!(followed.is_err(), "nobody went there");
+}
+
+#[tokio::test]
 async fn a_nonce_of_the_upstream_s_own_never_reaches_the_client() {
     let world = World::start_with(|settings| settings.nonce = NoncePolicy::Required).await;
     let mut client = world.connect().await;

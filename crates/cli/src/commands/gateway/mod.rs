@@ -57,12 +57,16 @@ struct ServeFlags {
     /// TOML file with the same keys as the flags
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
-    /// What to do with a request that may pass: proxy it, or forward-auth, to answer another proxy [default: proxy]
+    /// What to do with a request that may pass: proxy it; forward-auth, to answer another proxy; ext-authz, to answer
+    /// Envoy over gRPC [default: proxy]
     #[arg(long, value_name = "MODE", env = "COUNTERSIGN_MODE")]
     mode: Option<String>,
     /// With --mode forward-auth, the proxy that asks: nginx, caddy, traefik
     #[arg(long, value_name = "PROXY", env = "COUNTERSIGN_PROXY")]
     proxy: Option<String>,
+    /// With --mode ext-authz, let token and proof go on to an API that checks proofs itself
+    #[arg(long, env = "COUNTERSIGN_KEEP_CREDENTIALS")]
+    keep_credentials: bool,
     /// Network or address that this proxy asks from; may be given more than once [default: loopback]
     #[arg(long = "trusted-proxy", value_name = "NETWORK", env = "COUNTERSIGN_TRUSTED_PROXIES", value_delimiter = ',')]
     trusted_proxies: Vec<String>,
@@ -163,7 +167,7 @@ impl ServeFlags {
         logging::start(&self.log, LevelFilter::INFO);
         refuse_passwords_as_arguments()?;
         let (settings, files) = self.settings()?;
-        self.set_level(&settings);
+        logging::set_level(self.level(&settings));
         for warning in &settings.warnings {
             render::error_line("warning", warning);
         }
@@ -198,15 +202,16 @@ impl ServeFlags {
     }
 
     /// A flag or variable wins over the file.
-    fn set_level(&self, settings: &Settings) {
+    fn level(&self, settings: &Settings) -> LevelFilter {
         let of_file = settings.log.level.as_deref().and_then(|level| level.parse().ok());
-        logging::set_level(self.log.log.or(of_file).unwrap_or(LevelFilter::INFO));
+        self.log.log.or(of_file).unwrap_or(LevelFilter::INFO)
     }
 
     fn said(self) -> GatewayConfig {
         GatewayConfig {
             mode: self.mode,
             proxy: self.proxy,
+            keep_credentials: self.keep_credentials.then_some(true),
             trusted_proxies: self.trusted_proxies,
             listen: self.listen,
             reuse_port: self.reuse_port.then_some(true),

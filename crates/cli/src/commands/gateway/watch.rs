@@ -9,6 +9,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::ServeFlags;
 use crate::error::CommandError;
+use crate::logging;
 use crate::notify;
 
 /// How often files are looked at. A change counts once it has stood for as long, so that no half is read.
@@ -66,9 +67,10 @@ impl Watch {
         notify::reloading();
         match self.flags.settings() {
             Ok((settings, files)) => {
-                self.flags.set_level(&settings);
+                let level = self.flags.level(&settings);
                 match self.gateway.reload(settings).await {
                     Ok(waiting) => {
+                        logging::set_level(level);
                         tracing::info!("the new configuration is in force");
                         for key in waiting {
                             tracing::warn!(key, "a change of this key comes into force at the next start only");

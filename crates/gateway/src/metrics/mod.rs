@@ -1,15 +1,23 @@
 //! Counters in the text format of Prometheus. Every label has a bounded set of values.
 
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use countersign_resource::{Decision, DecisionOutcome, PresentedScheme, Stage};
+use countersign_dpop::ErrorCode;
+use countersign_resource::{Decision, DecisionOutcome, IssuerCounts, PresentedScheme, Stage};
 use http::StatusCode;
+
+pub(crate) use self::text::Text;
 
 /// Upper bounds of the clock offsets' buckets, in seconds.
 const OFFSETS: [i64; 11] = [-300, -60, -10, -5, -1, 0, 1, 5, 10, 60, 300];
+
+/// Upper bounds of the buckets for the upstream's time, in milliseconds.
+const UPSTREAM_MILLIS: [u64; 12] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000];
 
 /// Everything counted. Shared by all requests.
 #[derive(Debug, Default)]
@@ -18,6 +26,11 @@ pub(crate) struct Metrics {
     troubles: Counters<&'static str>,
     answers: [AtomicU64; 6],
     nonces: AtomicU64,
+    nonce_challenges: AtomicU64,
+    /// What became of requests that were handed on, by route.
+    upstream: Counters<(Arc<str>, &'static str)>,
+    upstream_time: [AtomicU64; UPSTREAM_MILLIS.len() + 1],
+    upstream_micros: AtomicU64,
     /// Configurations taken, and those refused.
     reloads: [AtomicU64; 2],
     stale_config: AtomicBool,
@@ -51,11 +64,32 @@ impl Metrics {
         if nonce {
             self.nonces.fetch_add(1, Ordering::Relaxed);
         }
+        if decision.outcome == DecisionOutcome::Refused && decision.error == Some(ErrorCode::UseDpopNonce.as_str()) {
+            self.nonce_challenges.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(offset) = decision.offset {
             let bucket = OFFSETS.iter().position(|bound| offset <= *bound).unwrap_or(OFFSETS.len());
             self.offsets[bucket].fetch_add(1, Ordering::Relaxed);
             self.offset_sum.fetch_add(offset, Ordering::Relaxed);
         }
+    }
+
+    /// Counts an answer of the upstream, which began after `took`.
+    pub(crate) fn upstream_answered(&self, route: &Arc<str>, status: StatusCode, took: Duration) {
+        const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        self.upstream.add((Arc::clone(route), CLASSES.get(class).unwrap_or(&"other")));
+        let millis = took.as_secs_f64() * 1_000.0;
+        #[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
+        let bucket = UPSTREAM_MILLIS.iter().position(|bound| millis <= *bound as f64).unwrap_or(UPSTREAM_MILLIS.len());
+        self.upstream_time[bucket].fetch_add(1, Ordering::Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.upstream_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Counts a request to which the upstream did not answer.
+    pub(crate) fn upstream_failed(&self, route: &Arc<str>, code: &'static str) {
+        self.upstream.add((Arc::clone(route), code));
     }
 
     /// Counts a change of the configuration.
@@ -75,21 +109,16 @@ impl Metrics {
         }
     }
 
-    /// All of it as text. `more` is what is counted elsewhere: name, type, meaning, value.
-    pub(crate) fn render(&self, more: &[(&str, &str, &str, u64)]) -> String {
-        let mut text = Text::default();
-        self.render_counters(&mut text);
-        self.render_offsets(&mut text);
-        self.render_reloads(&mut text);
-        text.family("countersign_requests_in_flight", "gauge", "Requests under way");
-        text.sample("countersign_requests_in_flight", "", self.in_flight.load(Ordering::Relaxed));
-        text.family("countersign_connections", "gauge", "Open connections of clients");
-        text.sample("countersign_connections", "", self.connections.load(Ordering::Relaxed));
-        for (name, kind, help, value) in more {
-            text.family(name, kind, help);
-            text.sample(name, "", value);
-        }
-        text.0
+    /// Writes all of it.
+    pub(crate) fn render(&self, text: &mut Text) {
+        self.render_counters(text);
+        self.render_upstream(text);
+        self.render_offsets(text);
+        self.render_reloads(text);
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        text.gauge("countersign_requests_in_flight", "Requests under way", in_flight);
+        let connections = self.connections.load(Ordering::Relaxed);
+        text.gauge("countersign_connections", "Open connections of clients", connections);
     }
 
     fn render_counters(&self, text: &mut Text) {
@@ -109,8 +138,26 @@ impl Metrics {
             let labels = format!("{{class=\"{class}xx\"}}");
             text.sample("countersign_answers_total", &labels, counter.load(Ordering::Relaxed));
         }
-        text.family("countersign_nonces_issued_total", "counter", "Answers that carried a fresh nonce");
-        text.sample("countersign_nonces_issued_total", "", self.nonces.load(Ordering::Relaxed));
+        let nonces = self.nonces.load(Ordering::Relaxed);
+        text.counter("countersign_nonces_issued_total", "Answers that carried a fresh nonce", nonces);
+        let challenges = self.nonce_challenges.load(Ordering::Relaxed);
+        text.counter("countersign_nonce_challenges_total", "Requests refused for want of a nonce", challenges);
+    }
+
+    fn render_upstream(&self, text: &mut Text) {
+        const NAME: &str = "countersign_upstream_requests_total";
+        text.family(NAME, "counter", "Requests handed on, by the class of the answer or by what went wrong");
+        for ((route, outcome), count) in self.upstream.snapshot() {
+            text.sample(NAME, &format!("{{route=\"{route}\",outcome=\"{outcome}\"}}"), count);
+        }
+        let counts = self.upstream_time.iter().map(|counter| counter.load(Ordering::Relaxed));
+        let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
+        text.histogram(
+            ("countersign_upstream_seconds", "Seconds until the upstream began to answer"),
+            &UPSTREAM_MILLIS.map(|bound| seconds(bound * 1_000)),
+            counts,
+            seconds(self.upstream_micros.load(Ordering::Relaxed)),
+        );
     }
 
     fn render_reloads(&self, text: &mut Text) {
@@ -119,25 +166,36 @@ impl Metrics {
             let labels = format!("{{outcome=\"{outcome}\"}}");
             text.sample("countersign_config_reloads_total", &labels, counter.load(Ordering::Relaxed));
         }
-        text.family(
-            "countersign_config_stale",
-            "gauge",
-            "1 while an older configuration is in force than the file has",
-        );
-        text.sample("countersign_config_stale", "", u8::from(self.stale_config.load(Ordering::Relaxed)));
+        let stale = u8::from(self.stale_config.load(Ordering::Relaxed));
+        let help = "1 while an older configuration is in force than the file has";
+        text.gauge("countersign_config_stale", help, stale);
     }
 
     fn render_offsets(&self, text: &mut Text) {
-        const NAME: &str = "countersign_clock_offset_seconds";
-        text.family(NAME, "histogram", "Seconds by which clients' clocks are ahead, by their proofs");
-        let mut sum = 0;
-        for (place, counter) in self.offsets.iter().enumerate() {
-            sum += counter.load(Ordering::Relaxed);
-            let bound = OFFSETS.get(place).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
-            text.sample("countersign_clock_offset_seconds_bucket", &format!("{{le=\"{bound}\"}}"), sum);
+        text.histogram(
+            ("countersign_clock_offset_seconds", "Seconds by which clients' clocks are ahead, by their proofs"),
+            &OFFSETS,
+            self.offsets.iter().map(|counter| counter.load(Ordering::Relaxed)),
+            self.offset_sum.load(Ordering::Relaxed),
+        );
+    }
+}
+
+/// Writes how often memory served instead of issuers.
+pub(crate) fn render_issuers(counts: &IssuerCounts, text: &mut Text) {
+    const LOOKUPS: &str = "countersign_cache_lookups_total";
+    const FETCHES: &str = "countersign_issuer_requests_total";
+    text.family(LOOKUPS, "counter", "Looks into what is remembered of tokens and issuers");
+    for (cache, lookups) in [("token", counts.tokens), ("keys", counts.keys), ("introspection", counts.introspection)] {
+        for (outcome, count) in [("hit", lookups.hits), ("miss", lookups.misses)] {
+            text.sample(LOOKUPS, &format!("{{cache=\"{cache}\",outcome=\"{outcome}\"}}"), count);
         }
-        text.sample("countersign_clock_offset_seconds_sum", "", self.offset_sum.load(Ordering::Relaxed));
-        text.sample("countersign_clock_offset_seconds_count", "", sum);
+    }
+    text.family(FETCHES, "counter", "What issuers were asked for: their keys with their metadata, or about tokens");
+    for (what, tries) in [("keys", counts.key_fetches), ("introspection", counts.questions)] {
+        for (outcome, count) in [("answered", tries.answered), ("failed", tries.failed)] {
+            text.sample(FETCHES, &format!("{{what=\"{what}\",outcome=\"{outcome}\"}}"), count);
+        }
     }
 }
 
@@ -175,21 +233,6 @@ impl<L: Ord + Clone> Counters<L> {
 impl<L> Default for Counters<L> {
     fn default() -> Self {
         Self(RwLock::new(BTreeMap::new()))
-    }
-}
-
-/// Text in the format of Prometheus.
-#[derive(Default)]
-pub(crate) struct Text(pub(crate) String);
-
-impl Text {
-    // Writing to a string cannot fail.
-    pub(crate) fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}");
-    }
-
-    pub(crate) fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 }
 
