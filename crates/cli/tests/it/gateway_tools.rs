@@ -177,6 +177,10 @@ fn a_changed_file_is_taken_and_a_bad_one_leaves_the_old_in_force() {
     wait_for(|| status() == 200);
     assert!(told().starts_with("RELOADING=1\nMONOTONIC_USEC="));
     assert_eq!(told(), "READY=1");
+    // A level changed by the reload: what one client does to its connection is told at `debug` only.
+    let mut client = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nthis is no frame of HTTP/2").unwrap();
+    gateway.stderr_line_with("a connection ended early");
 
     // What is not right is told with its line and counted.
     fs::write(&path, configuration(origin, &api.url, "stage = 'observe'\nlisen = 'x'")).unwrap();
