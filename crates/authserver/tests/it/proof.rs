@@ -63,6 +63,16 @@ async fn takes_one_dpop_field_with_one_proof() {
 }
 
 #[tokio::test]
+async fn a_proof_in_the_form_is_no_proof_row_17() {
+    let world = World::new().await;
+    for name in ["dpop", "DPoP"] {
+        let request = TokenRequest::plain().assertion(&world.assertion("bound").text());
+        let request = request.set(name, &world.proof().text());
+        world.send(&request).await.refused(400, "invalid_dpop_proof");
+    }
+}
+
+#[tokio::test]
 async fn takes_htu_in_every_spelling_that_means_the_token_endpoint() {
     let world = World::new().await;
     for htu in ["HTTPS://AS.Example/token", "https://as.example:443/token", "https://as.example/token?a#b", TOKEN_URL] {

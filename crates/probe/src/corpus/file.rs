@@ -21,8 +21,9 @@ pub struct NotHere {
     pub title: String,
     /// Why it is not judged here.
     pub not_here: String,
-    /// What judges it.
-    pub judged_by: String,
+    /// What judges it, from the root of the repository: `FILE::TEST`, a file of cases that has the row, or what is to be
+    /// read.
+    pub judged_by: Vec<String>,
 }
 
 /// A line is not what it should be.

@@ -133,7 +133,7 @@ fn words(lines: &[Line]) -> String {
         match line {
             Line::Case(case) if words.is_empty() => words.push(case.title.clone()),
             Line::Case(_) => {}
-            Line::NotHere(row) => words.push(format!("{}; {}: {}", row.title, row.not_here, row.judged_by)),
+            Line::NotHere(row) => words.push(format!("{}; {}: {}", row.title, row.not_here, row.judged_by.join(", "))),
         }
         if let Line::Case(case) = line
             && let Some(choice) = &case.choice
