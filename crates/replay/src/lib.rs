@@ -28,6 +28,38 @@
 //! # assert!(matches!(std::future::Future::poll(example.as_mut(), &mut context), std::task::Poll::Ready(Ok(()))));
 //! ```
 //!
+//! A store that is full refuses: a live entry is never dropped for a new one. One party can fill its own share only:
+//!
+//! ```
+//! use countersign_dpop::replay::{QuotaKey, Recorded, ReplayEntry, ReplayKey, ReplayStore, ReplayStoreError};
+//! use countersign_dpop::time::{NumericDate, Timestamp, Window};
+//! use countersign_replay::{MemoryReplayConfig, MemoryReplayStore};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = Timestamp::from_seconds(1_700_000_000);
+//! let config = MemoryReplayConfig { capacity: 20, quota_percent: 10, ..MemoryReplayConfig::default() };
+//! let store = MemoryReplayStore::new(config, now)?;
+//! let not_after = Window::RFC.not_after(NumericDate::from_seconds(now.seconds()));
+//! let proof = |number, client| ReplayEntry {
+//!     key: ReplayKey::from_bytes([number; 32]),
+//!     iat: NumericDate::from_seconds(now.seconds()),
+//!     not_after,
+//!     nonce_epoch: Some(store.epoch(now).id),
+//!     quota: Some(QuotaKey::new(&["https://idp.example", client])),
+//! };
+//!
+//! assert_eq!(store.record(&proof(1, "loud"), now).await?, Recorded::First);
+//! assert_eq!(store.record(&proof(2, "loud"), now).await?, Recorded::First);
+//! assert_eq!(store.record(&proof(3, "loud"), now).await, Err(ReplayStoreError::QuotaExhausted { quota: 2 }));
+//! assert_eq!(store.record(&proof(3, "quiet"), now).await?, Recorded::First);
+//! assert_eq!(store.record(&proof(1, "loud"), now).await?, Recorded::Replayed);
+//! # Ok(())
+//! # }
+//! # let mut example = std::pin::pin!(example());
+//! # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+//! # assert!(matches!(std::future::Future::poll(example.as_mut(), &mut context), std::task::Poll::Ready(Ok(()))));
+//! ```
+//!
 //! # Why nothing is accepted twice
 //!
 //! *Within an epoch.* Each shard of the store holds every entry that fell to it and whose last second has not passed by
