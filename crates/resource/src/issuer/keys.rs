@@ -469,7 +469,7 @@ mod tests {
     fn current_keys_are_known_without_the_lock() {
         let at = Timestamp::from_seconds;
         let source = KeySource::Url("https://issuer.example/keys".to_owned());
-        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline));
+        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline), Arc::default());
         let set = |x| {
             let key = PublicJwk::P256 { x: [x; 32], y: [0; 32] };
             JwkSet::from_keys(vec![VerificationKey { kid: None, alg: None, key }])
@@ -491,7 +491,7 @@ mod tests {
     #[test]
     fn keys_from_the_configuration_stay_current() {
         let source = KeySource::Fixed(JwkSet::from_keys(Vec::new()));
-        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline));
+        let keys = IssuerKeys::new("https://issuer.example".to_owned(), source, Arc::new(Offline), Arc::default());
         for now in [Timestamp::MIN, Timestamp::from_seconds(0), Timestamp::MAX] {
             assert!(keys.are_current(0, now));
             assert!(!keys.are_current(1, now));
