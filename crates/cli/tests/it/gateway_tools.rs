@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -29,19 +30,42 @@ fn init_writes_a_configuration_that_is_right_and_never_over_another() {
     assert!(run(&["gateway", "init"]).printed().contains("gateway check --config gateway.toml"));
     let again = run(&["gateway", "init"]);
     again.is_refused("gateway.toml was not written");
-    // Every commented key is right too, but for the files that it names.
+    // Every commented key is right too: those of a gateway that forwards, and those of one that another proxy asks.
+    write_named_files(directory.path());
     let text = fs::read_to_string(directory.path().join("gateway.toml")).unwrap();
-    let whole: String = text
-        .lines()
-        .map(|line| line.strip_prefix("# ").filter(|key| key.contains(" = ") && !key.contains(": ")).unwrap_or(line))
-        .map(|line| line.strip_prefix("# ").filter(|key| key.starts_with('[')).unwrap_or(line))
-        .fold(String::new(), |text, line| text + line + "\n");
-    fs::write(directory.path().join("whole.toml"), whole).unwrap();
-    fs::write(directory.path().join("introspection-secret"), "secret").unwrap();
-    let tried = run(&["gateway", "check", "--config", "whole.toml", "--json"]);
-    assert_eq!(tried.code, Some(1), "issuers that are not there are found: {tried:?}");
-    let rows: Vec<Value> = serde_json::from_str(&tried.stdout).unwrap();
-    assert_eq!((&rows[0]["what"], &rows[0]["result"]), (&"file".into(), &"good".into()), "{rows:?}");
+    let helper_keys = ["mode = ", "proxy = "];
+    let (own, helper): (Vec<_>, Vec<_>) =
+        uncommented(&text).partition(|line| !helper_keys.iter().any(|key| line.starts_with(key)));
+    assert_eq!(helper.len(), helper_keys.len(), "{helper:?}");
+    let alone = own.iter().filter(|line| !line.starts_with("upstream")).cloned();
+    let asked = helper.into_iter().chain(alone).take_while(|line| line != "[routes.mcp]").collect::<Vec<_>>();
+    for configuration in [own, asked] {
+        fs::write(directory.path().join("whole.toml"), configuration.join("\n")).unwrap();
+        let tried = run(&["gateway", "check", "--config", "whole.toml", "--json"]);
+        assert_eq!(tried.code, Some(1), "issuers that are not there are found: {tried:?}");
+        let rows: Vec<Value> = serde_json::from_str(&tried.stdout).unwrap();
+        assert_eq!((&rows[0]["what"], &rows[0]["result"]), (&"file".into(), &"good".into()), "{rows:?}");
+    }
+}
+
+/// The lines of a configuration, with those that are only commented out as if they were not.
+fn uncommented(text: &str) -> impl Iterator<Item = String> {
+    let is_key = |line: &&str| line.starts_with('[') || (line.contains(" = ") && !line.contains(": "));
+    text.lines().map(move |line| line.strip_prefix("# ").filter(is_key).unwrap_or(line).to_owned())
+}
+
+/// The files that the configuration of `gateway init` names.
+fn write_named_files(directory: &Path) {
+    let made = rcgen::generate_simple_self_signed(["api.example.com".to_owned()]).unwrap();
+    for (name, text) in [
+        ("introspection-secret", "secret".to_owned()),
+        ("api-ca.pem", made.cert.pem()),
+        ("gateway.pem", made.cert.pem()),
+        ("gateway.key", made.signing_key.serialize_pem()),
+        ("session.key", "a key of a test, thirty-two bytes.".to_owned()),
+    ] {
+        fs::write(directory.join(name), text).unwrap();
+    }
 }
 
 #[test]
