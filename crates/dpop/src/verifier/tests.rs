@@ -13,7 +13,7 @@ use crate::error::{
     ConfirmationError, CredentialsError, KeyError, MalformedProof, NonceError, ProofError, Rejection, ReplayError,
 };
 use crate::htu::{Htu, PublicOrigin};
-use crate::jose::{Algorithm, Algorithms, Jkt, JwsBuffer, JwsError, SoftwareKey, encode_base64url};
+use crate::jose::{Algorithm, Algorithms, Jkt, JwsBuffer, JwsError, SoftwareKey, encode_base64url, examples};
 use crate::make::{ProofMaker, ProofRequest};
 use crate::nonce::{NonceAge, NonceKey, NoncePolicy};
 use crate::proof::MAX_PROOF_LENGTH;
@@ -74,7 +74,7 @@ fn refusal(result: Result<CheckedProof, Rejection>) -> Rejection {
 #[test]
 fn takes_a_good_proof_of_every_algorithm() {
     for &algorithm in Algorithm::ALL {
-        let maker = ProofMaker::new(Arc::new(SoftwareKey::generate(algorithm).expect("a key")));
+        let maker = ProofMaker::new(Arc::new(examples::key(algorithm)));
         let proof = maker.make_now(&request(), NOW).expect("a proof");
         let checked = check(&verifier(), &proof).expect("a good proof");
         assert_eq!((checked.algorithm(), checked.jkt()), (algorithm, maker.jkt()));

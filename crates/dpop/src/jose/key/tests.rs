@@ -31,7 +31,8 @@ fn verifies_own_signature(key: &SoftwareKey) -> bool {
 
 #[test]
 fn makes_keys_that_sign_and_come_back_from_pkcs8() {
-    for &algorithm in Algorithm::ALL {
+    // Keys for RSA are slow to make, and the same for both of its algorithms.
+    for &algorithm in Algorithm::ALL.iter().filter(|algorithm| **algorithm != Algorithm::Rs256) {
         let key = SoftwareKey::generate(algorithm).unwrap();
         assert!(verifies_own_signature(&key), "{algorithm}");
         let again = SoftwareKey::from_pkcs8(&key.to_pkcs8().unwrap(), algorithm).unwrap();

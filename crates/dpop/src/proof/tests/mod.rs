@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{MAX_PROOF_LENGTH, Proof};
 use crate::ath::Ath;
 use crate::error::{Claim, KeyError, MalformedProof, ProofError, Rejection};
-use crate::jose::examples::{RFC9449_REFRESH_PROOF, RFC9449_RESOURCE_PROOF, RFC9449_TOKEN_PROOF};
+use crate::jose::examples::{RFC9449_REFRESH_PROOF, RFC9449_RESOURCE_PROOF, RFC9449_TOKEN_PROOF, key};
 use crate::jose::{Algorithm, Algorithms, JsonError, JwsBuffer, JwsError, JwsPart, SoftwareKey, encode_base64url};
 use crate::make::{ProofMaker, ProofRequest};
 use crate::time::{NumericDate, Timestamp};
@@ -107,7 +107,7 @@ fn takes_what_the_maker_makes_with_every_algorithm() {
     let url = "https://rs.example/a/b?c=d";
     let request = ProofRequest { method: "GET", url, token: Some("token"), nonce: Some("nonce") };
     for &algorithm in Algorithm::ALL {
-        let maker = ProofMaker::new(Arc::new(SoftwareKey::generate(algorithm).unwrap()));
+        let maker = ProofMaker::new(Arc::new(key(algorithm)));
         let text = maker.make_now(&request, NOW).unwrap();
         let mut buffer = JwsBuffer::new();
         let proof = Proof::parse(&text, &mut buffer, &ALL).unwrap();
