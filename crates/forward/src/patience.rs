@@ -21,16 +21,17 @@ pub struct PatienceLimits {
 ///
 /// Only waiting counts: while nobody asks for the peer's bytes, its time stands still.
 #[derive(Debug)]
-pub struct Patience {
+pub struct TimeAccount {
     limits: PatienceLimits,
     left: Duration,
-    waiting: Option<Waiting>,
+    waiting_since: Option<Instant>,
 }
 
+/// A [`TimeAccount`] with a timer that tells when it is used up.
 #[derive(Debug)]
-struct Waiting {
-    since: Instant,
-    end: Pin<Box<Sleep>>,
+pub struct Patience {
+    account: TimeAccount,
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 /// A peer that used up its time.
@@ -45,29 +46,44 @@ pub enum OutOfPatience {
 impl Patience {
     /// With all the time that there is.
     pub const fn new(limits: PatienceLimits) -> Self {
-        Self { limits, left: limits.idle, waiting: None }
+        Self { account: TimeAccount::new(limits), end: None }
     }
 
     /// Waits for the peer; ready when its time is up.
     pub fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<OutOfPatience> {
-        let left = self.left;
-        let waiting = self.waiting.get_or_insert_with(|| {
-            let since = Instant::now();
-            Waiting { since, end: Box::pin(sleep_until(since + left)) }
-        });
-        waiting.end.as_mut().poll(cx).map(|()| self.reason())
+        let account = &mut self.account;
+        let end = self.end.get_or_insert_with(|| Box::pin(sleep_until(account.wait())));
+        end.as_mut().poll(cx).map(|()| self.account.reason())
     }
 
     /// Notes that `bytes` came.
     pub fn moved(&mut self, bytes: usize) {
-        let Some(waiting) = self.waiting.take() else {
+        self.end = None;
+        self.account.moved(bytes);
+    }
+}
+
+impl TimeAccount {
+    /// With all the time that there is.
+    pub const fn new(limits: PatienceLimits) -> Self {
+        Self { limits, left: limits.idle, waiting_since: None }
+    }
+
+    /// Waits for the peer from now on, if nobody did; when its time is up.
+    pub fn wait(&mut self) -> Instant {
+        *self.waiting_since.get_or_insert_with(Instant::now) + self.left
+    }
+
+    /// Notes that `bytes` came. Nobody waits any longer.
+    pub fn moved(&mut self, bytes: usize) {
+        let Some(since) = self.waiting_since.take() else {
             // The common case, in which nobody waited: the time can only grow.
             if self.left < self.limits.idle {
                 self.earn(bytes);
             }
             return;
         };
-        self.left = self.left.saturating_sub(waiting.since.elapsed());
+        self.left = self.left.saturating_sub(since.elapsed());
         self.earn(bytes);
     }
 
@@ -82,7 +98,8 @@ impl Patience {
         };
     }
 
-    fn reason(&self) -> OutOfPatience {
+    /// Why the time is up, when it is.
+    pub fn reason(&self) -> OutOfPatience {
         if self.left == self.limits.idle { OutOfPatience::Idle } else { OutOfPatience::Slow }
     }
 }
