@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use countersign_forward::OutOfPatience;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::body::GatewayBody;
 use crate::config::GatewayLimits;
 use crate::door::Door;
-use crate::metrics::InFlight;
+use crate::pace::{PacedBody, StreamExecutor};
 use crate::tls::{ServerTls, Socket};
 use crate::wire::{Linger, Notes, Protocol, WireGuard, WireLimits, detect};
 
@@ -58,7 +59,7 @@ impl Connections {
             peer,
             notes: notes.clone(),
             begun: Arc::default(),
-            under_way: Arc::default(),
+            running: Arc::default(),
         };
         let ended = match protocol {
             Protocol::Http1 => client.serve_http1(io).await,
@@ -66,6 +67,9 @@ impl Connections {
         };
         if notes.is_ambiguous() {
             self.door.metrics.trouble("ambiguous_framing");
+        }
+        if let Some(out) = notes.stalled() {
+            self.give_up(peer, out, "connection");
         }
         if let Err(error) = ended {
             // What clients do to their connections is no trouble of ours.
@@ -75,6 +79,16 @@ impl Connections {
 }
 
 impl Connections {
+    /// Says that a client did not take its answer.
+    fn give_up(&self, peer: SocketAddr, out: OutOfPatience, ended: &'static str) {
+        let code = match out {
+            OutOfPatience::Idle => "answer_idle",
+            OutOfPatience::Slow => "answer_slow",
+        };
+        self.door.metrics.trouble(code);
+        tracing::info!(%peer, code, ended, "a client did not take its answer in time");
+    }
+
     /// The connection in TLS, where that is spoken here. `None` when the client does not speak it, or not in time.
     async fn open(&self, stream: TcpStream) -> Option<Socket> {
         let Some(tls) = &self.tls else { return Some(Socket::Plain(stream)) };
@@ -84,7 +98,7 @@ impl Connections {
 }
 
 type Io = TokioIo<WireGuard<Socket>>;
-type Answer = Pin<Box<dyn Future<Output = Result<http::Response<GatewayBody>, Infallible>> + Send>>;
+type Answer<B> = Pin<Box<dyn Future<Output = Result<http::Response<B>, Infallible>> + Send>>;
 
 /// One client on one connection.
 #[derive(Clone)]
@@ -92,9 +106,9 @@ struct Client {
     shared: Arc<Connections>,
     peer: SocketAddr,
     notes: Notes,
-    /// Requests so far, and those not yet answered: they tell an idle connection from a busy one.
+    /// Requests so far, and the streams of HTTP/2 that run: they tell an idle connection from a busy one.
     begun: Arc<AtomicU64>,
-    under_way: Arc<AtomicI64>,
+    running: Arc<AtomicI64>,
 }
 
 impl Client {
@@ -125,15 +139,15 @@ impl Client {
         // It has a framing of its own.
         self.notes.switch();
         let (draining, limits) = (self.shared.draining.clone(), self.shared.limits);
-        let idle = self.clone().idle();
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let (idle, forgotten) = (self.clone().idle(), self.clone().idle());
+        let connection = http2::Builder::new(self.streams())
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
             .max_concurrent_streams(STREAMS)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_EVERY)
             .auto_date_header(false)
-            .serve_connection(io, service_fn(move |request| self.answer(request)));
+            .serve_connection(io, service_fn(move |request| self.answer_paced(request)));
         let mut connection = pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => return ended,
@@ -141,25 +155,44 @@ impl Client {
             () = idle => (),
         }
         connection.as_mut().graceful_shutdown();
-        connection.await
+        tokio::select! {
+            ended = connection => ended,
+            // Told to go, and nothing runs any more: what it may still owe nobody will fetch.
+            () = forgotten => Ok(()),
+        }
     }
 
-    fn answer(&self, request: http::Request<Incoming>) -> Answer {
+    fn streams(&self) -> StreamExecutor<impl Fn(OutOfPatience) + Clone + Send + Sync + use<>> {
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
+        let report = move |out| shared.give_up(peer, out, "stream");
+        StreamExecutor::new(self.shared.limits.write(), Arc::clone(&self.running), report)
+    }
+
+    fn answer(&self, request: http::Request<Incoming>) -> Answer<GatewayBody> {
+        let client = self.clone();
+        Box::pin(async move { Ok(client.answered(request).await) })
+    }
+
+    fn answer_paced(&self, request: http::Request<Incoming>) -> Answer<PacedBody<GatewayBody>> {
         let client = self.clone();
         Box::pin(async move {
-            client.begun.fetch_add(1, Ordering::Relaxed);
-            let _under_way = InFlight::new(&client.under_way);
-            Ok(client.shared.door.answer(request, client.peer, &client.notes).await)
+            let limits = client.shared.limits.write();
+            Ok(client.answered(request).await.map(|body| PacedBody::new(body, limits)))
         })
     }
 
-    /// Completes when there was no request for the whole idle time. An answer that takes longer than that is not cut
-    /// off: the connection is only told to take no further requests.
+    async fn answered(&self, request: http::Request<Incoming>) -> http::Response<GatewayBody> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.shared.door.answer(request, self.peer, &self.notes).await
+    }
+
+    /// Completes when no request came and no stream ran for the whole idle time. An answer that takes longer than that
+    /// is not cut off.
     async fn idle(self) {
         let mut before = None;
         loop {
             let begun = self.begun.load(Ordering::Relaxed);
-            if before == Some(begun) && self.under_way.load(Ordering::Relaxed) == 0 {
+            if before == Some(begun) && self.running.load(Ordering::Relaxed) == 0 {
                 return;
             }
             before = Some(begun);

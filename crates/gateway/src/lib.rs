@@ -66,6 +66,7 @@ mod logs;
 mod mcp;
 mod metrics;
 mod mode;
+mod pace;
 mod reload;
 mod replay;
 pub mod report;

@@ -129,7 +129,11 @@ impl Metrics {
             );
             text.sample("countersign_decisions_total", &labels, count);
         }
-        text.family("countersign_gateway_errors_total", "counter", "Requests not judged, or not answered by the API");
+        text.family(
+            "countersign_gateway_errors_total",
+            "counter",
+            "Requests not judged, not answered by the API, or whose answer the client did not take",
+        );
         for (code, count) in self.troubles.snapshot() {
             text.sample("countersign_gateway_errors_total", &format!("{{code=\"{code}\"}}"), count);
         }

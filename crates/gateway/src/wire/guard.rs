@@ -1,11 +1,11 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use countersign_forward::{Patience, PatienceLimits};
+use countersign_forward::{OutOfPatience, Patience, PatienceLimits};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -57,6 +57,7 @@ pub(crate) struct Notes(Arc<NotesInner>);
 struct NotesInner {
     switched: AtomicBool,
     ambiguous: AtomicBool,
+    stalled: OnceLock<OutOfPatience>,
 }
 
 impl Notes {
@@ -68,6 +69,11 @@ impl Notes {
     /// True when a message was found that can be read in two ways.
     pub(crate) fn is_ambiguous(&self) -> bool {
         self.0.ambiguous.load(Ordering::Relaxed)
+    }
+
+    /// Why the client was given up while it was to take an answer, if it was.
+    pub(crate) fn stalled(&self) -> Option<OutOfPatience> {
+        self.0.stalled.get().copied()
     }
 
     fn is_switched(&self) -> bool {
@@ -150,7 +156,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WireGuard<S> {
             self.write_patience.moved(*written.as_ref().unwrap_or(&0));
             return Poll::Ready(written);
         }
-        self.write_patience.poll_wait(cx).map(|_| Err(io::ErrorKind::TimedOut.into()))
+        self.write_patience.poll_wait(cx).map(|out| {
+            self.notes.0.stalled.get_or_init(|| out);
+            Err(io::ErrorKind::TimedOut.into())
+        })
     }
 }
 

@@ -7,18 +7,28 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, StreamBody};
-use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
+use crate::metrics::counted;
+use crate::wire::Wire;
 use crate::world::{ORIGIN, World};
+
+/// The window that each stream of the client begins with, as the standard has it. It opens again as bodies are read.
+const WINDOW: u32 = 65_535;
 
 type Client = SendRequest<BoxBody<Bytes, std::io::Error>>;
 
 async fn connect(world: &World) -> (Client, JoinHandle<hyper::Result<()>>) {
     let stream = TcpStream::connect(world.address).await.unwrap();
-    let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(WINDOW).initial_connection_window_size(16 * WINDOW);
+    let (client, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
     (client, tokio::spawn(connection))
 }
 
@@ -121,6 +131,90 @@ async fn a_stream_that_is_reset_ends_the_exchange_with_the_upstream_and_no_other
     assert_eq!(second.await.unwrap().unwrap().status(), 204);
 }
 
+/// An answer under way, as far as its head: both ends of it.
+async fn begin(world: &World, client: &mut Client, head: &str) -> (Wire, Incoming) {
+    let asking = tokio::spawn(client.send_request(good(world, "GET").await.body(empty()).unwrap()));
+    let mut upstream = world.accept().await;
+    upstream.read_message().await;
+    upstream.send(&format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n")).await;
+    (upstream, asking.await.unwrap().unwrap().into_body())
+}
+
+/// Sends until the other end is gone.
+async fn send_until_closed(upstream: &mut Wire) {
+    while upstream.stream.write_all(&[b'x'; 16_384]).await.is_ok() {}
+}
+
+fn cause(error: &hyper::Error) -> String {
+    std::error::Error::source(error).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_taken_is_reset_and_no_other_one() {
+    let world = World::start_with(|settings| settings.limits.write_idle = Duration::from_secs(1)).await;
+    let (mut client, _connection) = connect(&world).await;
+    let (mut events, taken) = begin(&world, &mut client, "Transfer-Encoding: chunked").await;
+    let (mut upstream, mut untaken) = begin(&world, &mut client, "Content-Length: 1000000000").await;
+    // Taking nothing shuts the window of this stream only.
+    send_until_closed(&mut upstream).await;
+    let error = loop {
+        match untaken.frame().await.unwrap() {
+            Ok(_) => (),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(cause(&error), "stream error received: stream no longer needed");
+    // The other one had nothing to take in the meantime, and goes on.
+    events.send("2\r\nok\r\n0\r\n\r\n").await;
+    assert_eq!(taken.collect().await.unwrap().to_bytes(), "ok");
+    counted(&world, "countersign_gateway_errors_total{code=\"answer_idle\"} 1").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_byte_by_byte_is_reset() {
+    let world = World::start_with(|settings| {
+        settings.limits.write_idle = Duration::from_secs(1);
+        settings.limits.write_bytes_per_second = 1_000_000;
+    })
+    .await;
+    let (mut client, _connection) = connect(&world).await;
+    let (mut upstream, mut slow) = begin(&world, &mut client, "Content-Length: 1000000000").await;
+    let taking = tokio::spawn(async move {
+        // About a tenth of what is demanded.
+        while let Some(Ok(_)) = slow.frame().await {
+            sleep(Duration::from_millis(150)).await;
+        }
+    });
+    send_until_closed(&mut upstream).await;
+    taking.await.unwrap();
+    counted(&world, "countersign_gateway_errors_total{code=\"answer_slow\"} 1").await;
+}
+
+#[tokio::test]
+async fn a_request_that_comes_byte_by_byte_is_408_and_no_other_one() {
+    let world = World::start_with(|settings| {
+        settings.limits.forward.request_body_idle = Duration::from_secs(1);
+        settings.limits.forward.request_body_bytes_per_second = 1_000;
+    })
+    .await;
+    let (mut client, _connection) = connect(&world).await;
+    let (mut events, mut taken) = begin(&world, &mut client, "Transfer-Encoding: chunked").await;
+    let frames = futures_util::stream::unfold((), |()| async {
+        sleep(Duration::from_millis(100)).await;
+        Some((Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"x"))), ()))
+    });
+    let request = good(&world, "POST").await.body(BodyExt::boxed(StreamBody::new(frames))).unwrap();
+    let sending = tokio::spawn(client.send_request(request));
+    let mut upstream = world.accept().await;
+    upstream.read_head().await;
+    let refused = sending.await.unwrap().unwrap();
+    assert_eq!(refused.status(), 408);
+    upstream.closed().await;
+    events.send("2\r\nok\r\n").await;
+    assert_eq!(taken.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
+    counted(&world, "countersign_gateway_errors_total{code=\"request_body_slow\"} 1").await;
+}
+
 #[tokio::test]
 async fn an_idle_connection_is_given_up() {
     let world = World::start_with(|settings| settings.limits.idle = Duration::from_millis(500)).await;
@@ -139,4 +233,5 @@ async fn a_head_beyond_the_limits_is_refused() {
         many = many.header("x", "1");
     }
     assert_eq!(answer(&world, many).await.status(), 431, "row 519");
+    counted(&world, "countersign_gateway_errors_total{code=\"too_many_fields\"} 1").await;
 }

@@ -9,6 +9,17 @@ use countersign_testkit::service::free_address;
 
 use crate::world::{HOST, World};
 
+/// Waits until this is among the metrics, and gives all of them.
+pub(crate) async fn counted(world: &World, sample: &str) -> String {
+    loop {
+        let text = scrape(world).await;
+        if text.lines().any(|line| line == sample) {
+            return text;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn scrape(world: &World) -> String {
     let mut admin = world.connect_admin().await;
     admin.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::metrics::counted;
 use crate::wire::Wire;
 use crate::world::World;
 
@@ -187,5 +188,6 @@ async fn a_client_that_does_not_read_is_given_up() {
     let ended = async { while upstream.stream.write_all(&part).await.is_ok() {} };
     // The upstream is let go once the client's connection is; the test would hang otherwise.
     timeout(Duration::from_secs(30), ended).await.unwrap();
+    counted(&world, "countersign_gateway_errors_total{code=\"answer_idle\"} 1").await;
     drop(client);
 }
