@@ -275,7 +275,7 @@ impl<'a> Visit<'a> {
             let (origin, verdict) = self.verdict(choice, &head, &mut NoPolicy).await;
             return self.settle(choice, origin, verdict, Request::from_parts(head, body), None).await;
         };
-        let mut asking = Asking::new(mcp, &head, body);
+        let mut asking = Asking::new(mcp, &head, self.peer.ip(), body);
         let (origin, verdict) = self.verdict(choice, &head, &mut asking).await;
         let (body, exchange) = asking.judged();
         self.settle(choice, origin, verdict, Request::from_parts(head, body), Some(exchange)).await

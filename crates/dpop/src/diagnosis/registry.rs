@@ -351,6 +351,10 @@ registry! {
         "too many MCP messages are being read at once",
         "Many long or slow bodies come at the same time.",
         "Try again later with a new proof.";
+    McpShareExhausted = "M09", Client, 90, "RFC 6585 §4",
+        "too many MCP messages of this client are being read at once",
+        "It sends many long messages at the same time, or holds them open.",
+        "Send each message at once and fewer beside each other; try again with a new proof.";
 
     // S: state and operation.
     StoreUnavailable = "S01", Server, 99, "RFC 9449 §11.1",

@@ -198,6 +198,7 @@ fn mcp(error: McpError) -> Diagnosis {
         McpError::VersionTooOld => Diagnosis::new(DiagnosisCode::McpVersionTooOld),
         McpError::HttpMethod => Diagnosis::new(DiagnosisCode::McpHttpMethod),
         McpError::SessionUnknown => Diagnosis::new(DiagnosisCode::McpSessionUnknown),
+        McpError::ShareExhausted => Diagnosis::new(DiagnosisCode::McpShareExhausted),
         McpError::Busy => Diagnosis::new(DiagnosisCode::McpBusy),
     }
 }

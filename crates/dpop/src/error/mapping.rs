@@ -222,6 +222,7 @@ const fn mcp(error: McpError) -> Answer {
             Answer::of_client(StatusCode::METHOD_NOT_ALLOWED, "the HTTP method is not allowed here")
         }
         McpError::SessionUnknown => Answer::of_client(StatusCode::NOT_FOUND, "the MCP session is unknown"),
+        McpError::ShareExhausted => Answer::of_client(StatusCode::TOO_MANY_REQUESTS, "too many requests at once"),
         McpError::Busy => {
             Answer::without_code(Blame::Server, StatusCode::SERVICE_UNAVAILABLE, "too many requests are being read")
         }

@@ -43,6 +43,9 @@ pub enum McpError {
     /// The session is not the caller's, or there is none of that name; 404.
     #[error("the session is not one of this caller")]
     SessionUnknown,
+    /// As many bytes of this client's bodies are being read as one client may have; 429.
+    #[error("too many bodies of this client are being read at once")]
+    ShareExhausted,
     /// As many bytes of bodies are being read as may be; 503.
     #[error("too many bodies are being read at once")]
     Busy,

@@ -126,6 +126,7 @@ const fn mcp_name(fault: McpError) -> &'static str {
         McpError::VersionTooOld => "mcp_version_too_old",
         McpError::HttpMethod => "mcp_http_method",
         McpError::SessionUnknown => "mcp_session_unknown",
+        McpError::ShareExhausted => "mcp_share_exhausted",
         McpError::Busy => "mcp_busy",
     }
 }

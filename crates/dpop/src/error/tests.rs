@@ -149,6 +149,7 @@ fn mcp() -> Vec<Row> {
         row(McpError::HttpMethod, 405, "M06"),
         row(McpError::SessionUnknown, 404, "M07"),
         row(McpError::Busy, 503, "M08"),
+        row(McpError::ShareExhausted, 429, "M09"),
     ]
 }
 

@@ -34,6 +34,10 @@ const fn code(fault: McpError) -> i32 {
         McpError::SessionUnknown => SESSION_NOT_FOUND,
         McpError::Unreadable { .. } | McpError::BodyBroken => PARSE_ERROR,
         McpError::ContentType | McpError::HttpMethod => INVALID_REQUEST,
-        McpError::NotAllowed | McpError::TooLarge { .. } | McpError::BodySlow { .. } | McpError::Busy => REFUSED,
+        McpError::NotAllowed
+        | McpError::TooLarge { .. }
+        | McpError::BodySlow { .. }
+        | McpError::ShareExhausted
+        | McpError::Busy => REFUSED,
     }
 }

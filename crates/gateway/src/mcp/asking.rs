@@ -1,5 +1,7 @@
 //! What one request to an MCP server asks for.
 
+use std::net::IpAddr;
+
 use countersign_dpop::Rejection;
 use countersign_dpop::error::{McpError, PolicyError};
 use countersign_mcp::{Message, MessageError, Messages, Mirror, MirrorError, is_spelled_otherwise};
@@ -10,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use hyper::body::Incoming;
 
 use super::body::{ClientBody, ReadBody};
+use super::room::Sender;
 use super::stream::{EventStream, is_event_stream};
 use super::{MCP_SESSION_ID, McpRoute, explain};
 use crate::body::Content;
@@ -19,6 +22,7 @@ use crate::config::JudgedBy;
 pub(crate) struct Asking<'a, 'h> {
     route: &'a McpRoute,
     head: &'h Parts,
+    peer: IpAddr,
     body: ClientBody,
     id: Option<String>,
     session: Option<HeaderValue>,
@@ -35,8 +39,8 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl<'a, 'h> Asking<'a, 'h> {
-    pub(crate) const fn new(route: &'a McpRoute, head: &'h Parts, body: Incoming) -> Self {
-        Self { route, head, body: ClientBody::Streaming(body), id: None, session: None }
+    pub(crate) const fn new(route: &'a McpRoute, head: &'h Parts, peer: IpAddr, body: Incoming) -> Self {
+        Self { route, head, peer, body: ClientBody::Streaming(body), id: None, session: None }
     }
 
     /// The body as far as it is there, and what the answer has to know.
@@ -56,7 +60,10 @@ impl<'a, 'h> Asking<'a, 'h> {
         let mirror = Mirror::read(&self.head.headers).map_err(mismatch)?;
         match self.route.judged_by {
             JudgedBy::Fields => self.by_fields(&mirror),
-            JudgedBy::Body => self.by_body(&mirror).await,
+            JudgedBy::Body => {
+                let sender = caller.jkt().map_or(Sender::Address(self.peer), |jkt| Sender::Key(*jkt));
+                self.by_body(&mirror, sender).await
+            }
         }
     }
 
@@ -82,14 +89,15 @@ impl<'a, 'h> Asking<'a, 'h> {
         Ok(self.route.rules.scopes(method, name)?.to_vec())
     }
 
-    async fn by_body(&mut self, mirror: &Mirror<'_>) -> Result<Vec<String>, McpError> {
+    async fn by_body(&mut self, mirror: &Mirror<'_>, sender: Sender) -> Result<Vec<String>, McpError> {
         if !is_json(&self.head.headers) {
             return Err(McpError::ContentType);
         }
         // Asked once for each request; what was read is not there a second time.
         let ClientBody::Streaming(body) = &mut self.body else { return Err(McpError::BodyBroken) };
         let route = self.route;
-        let body = ReadBody::read(body, route.max_body, route.patience, &route.room).await?;
+        let place = route.room.place(sender, route.max_body);
+        let body = ReadBody::read(body, route.max_body, route.patience, place).await?;
         let messages = Messages::parse(body.bytes()).map_err(unreadable)?;
         if messages.is_batch() && !route.batches {
             return Err(McpError::Unreadable { reason: "several messages in one body" });

@@ -1,7 +1,6 @@
 //! Bodies that are read to be judged, within bounds, and then sent on byte for byte.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,28 +10,9 @@ use countersign_forward::BoxError;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// What all bodies that are being read may take together, in bytes.
-const ROOM: usize = 64 * 1_024 * 1_024;
-
-/// The memory for bodies that are read. One for the whole gateway.
-#[derive(Debug)]
-pub(crate) struct Room(Arc<Semaphore>);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM)))
-    }
-}
-
-impl Room {
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, McpError> {
-        let bytes = u32::try_from(bytes).map_err(|_| McpError::Busy)?;
-        Arc::clone(&self.0).try_acquire_many_owned(bytes).map_err(|_| McpError::Busy)
-    }
-}
+use super::room::Place;
 
 /// The body of a client's request on its way to the upstream.
 #[derive(Debug)]
@@ -47,23 +27,23 @@ pub(crate) enum ClientBody {
 #[derive(Debug)]
 pub(crate) struct ReadBody {
     bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl ReadBody {
-    /// Reads `body` whole: at most `most` bytes, within `patience`, as long as there is room.
+    /// Reads `body` whole: at most `most` bytes, within `patience`, as far as there is room in its place.
     pub(super) async fn read(
         body: &mut Incoming,
         most: usize,
         patience: Duration,
-        room: &Room,
+        mut place: Place,
     ) -> Result<Self, McpError> {
         let too_large = McpError::TooLarge { limit: most as u64 };
         if body.size_hint().lower() > most as u64 {
             return Err(too_large);
         }
         let deadline = Instant::now() + patience;
-        let (mut whole, mut taken) = (BytesMut::new(), room.take(0)?);
+        let mut whole = BytesMut::new();
         while let Some(frame) =
             timeout_at(deadline, body.frame()).await.map_err(|_| McpError::BodySlow { limit: patience.as_secs() })?
         {
@@ -72,10 +52,10 @@ impl ReadBody {
             if whole.len().saturating_add(data.len()) > most {
                 return Err(too_large);
             }
-            taken.merge(room.take(data.len())?);
+            place.grow(data.len())?;
             whole.extend_from_slice(&data);
         }
-        Ok(Self { bytes: whole.freeze(), _room: taken })
+        Ok(Self { bytes: whole.freeze(), _place: place })
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -11,6 +11,7 @@ mod answer;
 mod asking;
 mod body;
 mod policy;
+mod room;
 mod session;
 mod stream;
 
@@ -23,8 +24,8 @@ use http::{HeaderName, Method};
 
 use self::answer::explain;
 pub(crate) use self::asking::{Asking, Exchange};
-pub(crate) use self::body::Room;
 use self::policy::Rules;
+pub(crate) use self::room::Room;
 pub use self::session::{SessionKey, SessionKeyError};
 pub(crate) use self::session::{SessionKeys, Sessions};
 pub(crate) use self::stream::EventStream;

@@ -156,6 +156,16 @@ impl World {
         format!("Host: {HOST}\r\nAuthorization: DPoP {token}\r\nDPoP: {proof}\r\n")
     }
 
+    /// The same of another client, with a key of its own.
+    pub(crate) async fn fields_of_another(&self, method: &str, path: &str) -> String {
+        let key = ProofMaker::new(Arc::new(SoftwareKey::generate(Algorithm::Es256).unwrap()));
+        let token = self.token_with(|claims| claims["cnf"]["jkt"] = key.jkt().to_string().into()).await;
+        let url = format!("{ORIGIN}{path}");
+        let request = ProofRequest { method, url: &url, token: Some(&token), nonce: None };
+        let proof = key.make(&request, self.clock.now()).await.unwrap();
+        format!("Host: {HOST}\r\nAuthorization: DPoP {token}\r\nDPoP: {proof}\r\n")
+    }
+
     /// A good request without a body.
     pub(crate) async fn request(&self, method: &str, path: &str) -> String {
         format!("{method} {path} HTTP/1.1\r\n{}\r\n", self.fields(method, path).await)

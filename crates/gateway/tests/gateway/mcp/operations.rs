@@ -211,6 +211,70 @@ async fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_client_that_holds_bodies_open_is_told_to_slow_down_and_takes_nothing_from_others() {
+    let world = world(|_| ()).await;
+    // Its share is 8 MiB: eight of these fit, and none of them comes whole.
+    let held = "x".repeat(1_024 * 1_024 - 1);
+    let (told, mut answers) = tokio::sync::mpsc::channel(9);
+    for _ in 0..9 {
+        let credentials = world.fields("POST", "/mcp").await;
+        let request =
+            format!("POST /mcp HTTP/1.1\r\n{credentials}{JSON}Content-Length: {}\r\n\r\n{held}", held.len() + 1);
+        let (mut client, told) = (world.connect().await, told.clone());
+        tokio::spawn(async move {
+            client.send(&request).await;
+            let _ = told.send(client.read_message().await).await;
+        });
+    }
+    let answer = answers.recv().await.unwrap();
+    assert_eq!((answer.status(), code(&world)), (429, "mcp_share_exhausted"));
+    assert_eq!(answer.field("retry-after"), Some("5"));
+    assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap()["error"]["code"], -32_000);
+
+    let (credentials, body) = (world.fields_of_another("POST", "/mcp").await, call("read_ledger"));
+    let length = body.len();
+    let other = format!("POST /mcp HTTP/1.1\r\n{credentials}{JSON}Content-Length: {length}\r\n\r\n{body}");
+    assert_eq!(passed(&world, &other, ANSWER).await.1.status(), 200);
+    assert!(answers.try_recv().is_err(), "eight are still being read");
+}
+
+#[tokio::test]
+async fn when_there_is_no_room_for_anybody_it_is_503() {
+    let world = world(|mcp| mcp.max_body = 16 * 1_024 * 1_024).await;
+    // Each within the share that one such body has; four take all the room but a few bytes.
+    let held = std::sync::Arc::new("x".repeat(16 * 1_024 * 1_024 - 1));
+    let (told, mut answers) = tokio::sync::mpsc::channel(5);
+    for _ in 0..5 {
+        let (credentials, held) = (world.fields_of_another("POST", "/mcp").await, std::sync::Arc::clone(&held));
+        let head = format!("POST /mcp HTTP/1.1\r\n{credentials}{JSON}Content-Length: {}\r\n\r\n", held.len() + 1);
+        let (mut client, told) = (world.connect().await, told.clone());
+        tokio::spawn(async move {
+            client.send(&head).await;
+            client.send(&held).await;
+            let _ = told.send(client.read_message().await).await;
+        });
+    }
+    let answer = answers.recv().await.unwrap();
+    assert_eq!((answer.status(), code(&world)), (503, "mcp_busy"));
+    assert_eq!(answer.field("retry-after"), Some("5"));
+    assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap()["error"]["code"], -32_000);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_400_and_spends_nothing() {
+    let world = world(|_| ()).await;
+    let (credentials, body) = (world.fields("POST", "/mcp").await, call("read_ledger"));
+    let odd =
+        format!("POST /mcp HTTP/1.1\r\n{credentials}{JSON}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n5\nhello");
+    let answer = refused(&world, &odd).await;
+    assert_eq!((answer.status(), code(&world)), (400, "mcp_body_broken"));
+    assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap()["error"]["code"], -32_700);
+    let length = body.len();
+    let whole = format!("POST /mcp HTTP/1.1\r\n{credentials}{JSON}Content-Length: {length}\r\n\r\n{body}");
+    assert_eq!(passed(&world, &whole, ANSWER).await.1.status(), 200, "by the same proof");
+}
+
+#[tokio::test]
 async fn no_body_is_read_before_token_and_proof_are_right() {
     let world = world(|_| ()).await;
     // Without the body: whoever waited for it would not answer.
