@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use countersign_dpop::time::{Clock, SystemClock};
 use countersign_gateway::GatewayError;
+use countersign_testkit::FakeClock;
 use countersign_testkit::service::free_address;
 use http::StatusCode;
 
@@ -40,6 +42,22 @@ pub(crate) async fn evicting() {
     let Err(fault) = world.node(free_address().unwrap()).await else { panic!("started with a store that evicts") };
     assert!(matches!(fault, GatewayError::ReplayServer { .. }), "{fault}");
     assert!(fault.to_string().contains("volatile-ttl") && fault.to_string().contains("noeviction"), "{fault}");
+}
+
+/// Nobody is refused for it: the difference is measured, and told.
+pub(crate) async fn a_clock_differs() {
+    let address = free_address().unwrap();
+    let _server = redis(address, &[]);
+    let clock = FakeClock::at(SystemClock.now().plus(600));
+    let replay = shared(address);
+    let world = World::start_at(clock.shared(), 1, move |settings| settings.replay = replay.clone()).await;
+    world.until_ready(0, StatusCode::OK).await;
+    assert_eq!(world.client.ask(world.nodes[0].address, "1").await.status, StatusCode::OK);
+    let metrics = world.metrics(0).await;
+    let sample = |line: &str| line.strip_prefix("countersign_replay_clock_difference_seconds ")?.parse::<i64>().ok();
+    let ahead = metrics.lines().find_map(sample).unwrap();
+    // The server's clock goes on meanwhile, that of the test does not.
+    assert!((500..=601).contains(&ahead), "{ahead}");
 }
 
 pub(crate) async fn nonces_are_shared() {

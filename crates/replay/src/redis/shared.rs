@@ -194,7 +194,12 @@ impl Shared {
                 keys.replace(&greeting.key, &[]);
             }
             self.counts.epochs.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(begun_here = greeting.begun, floor = %greeting.epoch.floor, "the replay store has a new epoch");
+            tracing::info!(
+                server = %self.config.server,
+                begun_here = greeting.begun,
+                floor = %greeting.epoch.floor,
+                "the replay store has a new epoch"
+            );
             *epoch = greeting.epoch;
         }
     }

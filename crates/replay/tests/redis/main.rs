@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test relies on")]
 
 mod impostor;
+mod log;
 mod places;
 mod server;
 mod store;
@@ -12,6 +13,7 @@ use countersign_testkit::service::trial;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
+    log::keep();
     let arguments = Arguments::from_args();
     let trials = [store::trials(), trouble::trials(), places::trials(), impostor::trials()].concat_all();
     libtest_mimic::run(&arguments, trials).exit();

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use countersign_dpop::replay::ReplayStoreError;
-use countersign_dpop::time::Clock;
+use countersign_dpop::time::{Clock, SystemClock};
 use countersign_replay::{RedisReplayConfig, RedisReplayFault, RedisServer};
 use countersign_testkit::service::free_address;
 use libtest_mimic::Trial;
 
+use crate::log;
 use crate::server::Server;
 use crate::with_redis;
 use crate::world::{Answer, FIRST, NONCE_DEMANDED, Node, REPLAYED, config, is_unavailable, until};
@@ -24,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         with_redis("a policy that evicts is not taken", evicting),
         with_redis("a wrong password, and the right one", passwords),
         with_redis("clocks of nodes an hour apart", clocks_apart),
+        with_redis("a clock that differs is warned of, once", a_clock_differs),
     ]
 }
 
@@ -92,8 +94,9 @@ async fn hanging() {
     assert_eq!(node.record(&proof).await, FIRST);
     server.signal("-STOP");
     let begun = Instant::now();
-    assert!(is_unavailable(&node.record(&node.answered(node.proof(2))).await));
-    // 200 ms by the store's own limit; the rest is for a machine that is busy.
+    let untold = Err(ReplayStoreError::Unavailable { reason: "no answer within 200 ms".to_owned() });
+    assert_eq!(node.record(&node.answered(node.proof(2))).await, untold);
+    // By the store's own limit; the rest is for a machine that is busy.
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     node.until(false).await;
     server.signal("-CONT");
@@ -147,6 +150,29 @@ async fn passwords() {
     let right = Node::reach(RedisReplayConfig { server: address, ..config(&server.url(0)) }).await;
     assert_eq!(right.serve(1).await, 1);
     assert!(!format!("{:?}", right.store).contains("horse"));
+}
+
+/// Half of what nodes may differ by from each other, either way, is worth a warning.
+async fn a_clock_differs() {
+    const WARNING: &str = "this clock and the replay store's differ";
+    let server = Server::start(&[]);
+    let address = server.url(0).trim_end_matches("/0").to_owned();
+    let near = Node::open_at(config(&server.url(0)), SystemClock.now().plus(10));
+    near.until(true).await;
+    assert_eq!(log::lines(&address, WARNING), Vec::<String>::new());
+    for (warnings, ahead) in [(1, 3_600), (2, -3_600)] {
+        let node = Node::open_at(config(&server.url(0)), SystemClock.now().plus(ahead));
+        node.until(true).await;
+        // Heard of again and again, and told once.
+        node.serve(warnings).await;
+        let lines = log::lines(&address, WARNING);
+        assert_eq!(lines.len(), usize::try_from(warnings).unwrap(), "{lines:?}");
+        let difference = node.store.stats().clock_difference;
+        assert!(difference.abs_diff(ahead) < 30, "{difference}");
+        let last = lines.last().unwrap();
+        assert!(last.contains(" WARN ") && last.contains("seconds="), "{last}");
+        assert!(last.contains(&format!("seconds={}", if ahead > 0 { "3" } else { "-3" })), "{last}");
+    }
 }
 
 /// Whatever the clocks of nodes show, nothing is taken twice, and a client whose clock agrees with its node's is
