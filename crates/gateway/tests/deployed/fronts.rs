@@ -6,6 +6,7 @@ use std::process::Command;
 
 use countersign_dpop::time::{Clock, SystemClock};
 use countersign_gateway::{FrontProxy, Mode};
+use countersign_resource::Stage;
 use countersign_testkit::FakeClock;
 use countersign_testkit::service::{Service, find, free_address};
 use http::StatusCode;
@@ -66,6 +67,30 @@ pub(crate) async fn nginx() {
     through(&world, listen).await;
     let away = world.client.exchange(listen, "GET", "/", &[("host", "evil.example")]).await.unwrap();
     assert_eq!(away.status, StatusCode::FORBIDDEN, "421 as nginx can say it");
+    let named = [("x-request-id", "of-the-client")];
+    let refused = request(&world, listen, "GET", "/", None, &named).await;
+    let name = refused.headers["x-request-id"].to_str().unwrap();
+    assert_ne!(name, "of-the-client", "a refusal has the name that the logs have");
+    let served = request(&world, listen, "GET", "/", refused.nonce().as_deref(), &named).await;
+    let name = format!("x-request-id: {}\n", served.headers["x-request-id"].to_str().unwrap());
+    assert!(served.body.contains(&name) && !name.contains("of-the-client"), "{name}{}", served.body);
+}
+
+/// What the client sends reaches the API, and what the API answers reaches the client.
+pub(crate) async fn nginx_observes() {
+    let world = World::start_with(1, |settings| {
+        answering(FrontProxy::Nginx)(settings);
+        settings.routes.iter_mut().for_each(|route| route.stage = Stage::Observe);
+        settings.stage = Stage::Observe;
+    })
+    .await;
+    let listen = free_address().unwrap();
+    let _nginx = start_nginx(&example("nginx/nginx.conf", &world, listen), listen);
+    let fields = [("host", HOST), ("x-request-id", "of-the-client"), ("countersign-subject", "root")];
+    let served = world.client.exchange(listen, "GET", "/", &fields).await.unwrap();
+    assert_eq!((served.status, served.headers.get("x-request-id")), (StatusCode::OK, None));
+    assert!(served.body.contains("x-request-id: of-the-client"), "{}", served.body);
+    assert!(!served.body.contains("root"), "{}", served.body);
 }
 
 pub(crate) async fn caddy() {
