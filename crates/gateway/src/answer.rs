@@ -109,3 +109,61 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    fn reason() -> String {
+        "canary".to_owned()
+    }
+
+    /// Every refusal of the gateway's own. Whoever adds one adds its row.
+    fn every() -> Vec<(Trouble, u16, &'static str)> {
+        let own = [
+            (Trouble::Authority(BadAuthority::HostRepeated), 400, "host_repeated"),
+            (Trouble::Authority(BadAuthority::HostMissing), 400, "host_missing"),
+            (Trouble::Authority(BadAuthority::HostMalformed), 400, "host_malformed"),
+            (Trouble::Authority(BadAuthority::Contradiction), 400, "authority_contradiction"),
+            (Trouble::AmbiguousPath, 400, "ambiguous_path"),
+            (Trouble::UntrustedProxy, 403, "untrusted_proxy"),
+            (Trouble::ForwardedFields, 400, "forwarded_fields"),
+            (Trouble::Attributes, 400, "attributes"),
+            (Trouble::NotGrpc, 415, "not_grpc"),
+            (Trouble::NoAssertion, 500, "no_assertion"),
+            (Trouble::Connect, 405, "connect_method"),
+            (Trouble::TooManyFields, 431, "too_many_fields"),
+        ];
+        let forwarding = [
+            (ForwardError::ConnectMethod, 405, "connect_method"),
+            (ForwardError::BadTarget, 400, "bad_target"),
+            (ForwardError::TransferCoding, 501, "transfer_coding"),
+            (ForwardError::RequestBody { reason: reason() }, 400, "request_body_broken"),
+            (ForwardError::RequestBodyIdle { limit: LIMIT }, 408, "request_body_idle"),
+            (ForwardError::RequestBodySlow { bytes_per_second: 1 }, 408, "request_body_slow"),
+            (ForwardError::Unreachable { reason: reason() }, 502, "upstream_unreachable"),
+            (ForwardError::ConnectTimeout { limit: LIMIT }, 504, "upstream_connect_timeout"),
+            (ForwardError::NoAnswer { limit: LIMIT }, 504, "upstream_no_answer"),
+            (ForwardError::BadAnswer { reason: reason() }, 502, "upstream_bad_answer"),
+        ];
+        let forwarding = forwarding.into_iter().map(|(error, status, code)| (Trouble::Forward(error), status, code));
+        own.into_iter().chain(forwarding).collect()
+    }
+
+    #[test]
+    fn each_has_its_status_and_code_and_tells_nothing_of_what_stands_behind() {
+        for (trouble, status, code) in every() {
+            let answer = trouble.to_response();
+            assert_eq!((answer.status().as_u16(), trouble.code()), (status, code));
+            assert_eq!(answer.headers()[CACHE_CONTROL], "no-store", "{code}");
+            assert_eq!(answer.headers().contains_key(ALLOW), status == 405, "{code}");
+            let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+            let words = body["error_description"].as_str().unwrap();
+            assert!(!words.is_empty() && !words.contains("canary"), "{code}: {words}");
+        }
+    }
+}

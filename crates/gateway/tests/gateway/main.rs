@@ -10,6 +10,7 @@ mod lifecycle;
 mod logs;
 mod mcp;
 mod metrics;
+mod refusals;
 mod routes;
 mod stages;
 mod streaming;
