@@ -36,6 +36,18 @@ impl<'t> ConfigLines<'t> {
     /// The line where `steps` lead to, or as far as they lead. When a list stands there and `item` is in it, the line
     /// of that.
     pub(crate) fn find(&self, steps: &[Step<'_>], item: Option<&str>) -> Option<Line> {
+        let (at, value) = self.follow(steps);
+        let named = item.and_then(|item| find_item(value?.get_ref(), item));
+        named.or(at).map(|start| self.line_at(start, Values::OfKnownKeys))
+    }
+
+    /// The same line without its value, for files in whose values people write passwords.
+    pub(crate) fn place(&self, steps: &[Step<'_>]) -> Option<Line> {
+        self.follow(steps).0.map(|start| self.line_at(start, Values::None))
+    }
+
+    /// Where `steps` lead, and what stands there.
+    fn follow(&self, steps: &[Step<'_>]) -> (Option<usize>, Option<&Spanned<DeValue<'t>>>) {
         let mut at = None;
         let mut value: Option<&Spanned<DeValue<'t>>> = None;
         for step in steps {
@@ -51,8 +63,7 @@ impl<'t> ConfigLines<'t> {
             at = Some(start);
             value = Some(inner);
         }
-        let named = item.and_then(|item| find_item(value?.get_ref(), item));
-        named.or(at).map(|start| self.line_at(start, Values::OfKnownKeys))
+        (at, value)
     }
 
     /// The line at an offset of which nothing is known: no value is shown.
@@ -181,6 +192,8 @@ inline = { username = "u", password = "canary" }
         assert_eq!(secret, (9, "secret = …".to_owned()));
         let inline = [Step::Key("user"), Step::Item(0), Step::Key("inline"), Step::Key("username")];
         assert_eq!(find(&inline, None), (19, "inline = …".to_owned()));
+        let place = ConfigLines::of(FILE).place(&[Step::Key("issuer")]).unwrap();
+        assert_eq!((place.number, place.shown.as_str()), (1, "issuer = …"));
         let lines = ConfigLines::of("scret = 'canary'\n'''canary\n");
         assert_eq!((lines.at(3).shown.as_str(), lines.at(20).shown.as_str()), ("scret = …", "…"));
     }

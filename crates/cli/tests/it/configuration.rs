@@ -195,6 +195,39 @@ fn a_wrong_value_in_a_file_is_refused_like_one_of_a_flag() {
 }
 
 #[test]
+fn a_wrong_value_in_a_file_is_told_with_its_line_and_one_that_a_flag_says_is_not() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("gateway.toml");
+    let text = "listen = '127.0.0.1:0'\npublic_origin = 'http://127.0.0.1:8080'\naudience = 'http://127.0.0.1:8080'\n\
+                upstream = 'http://127.0.0.1:9'\nstage = 'loud'\n[[issuers]]\nissuer = 'http://127.0.0.1:9'\n\
+                algs = 'HS256'\n[limits]\nhead_bytes = 1\n[[routes]]\npath = '/a'\n[[routes]]\npath = 'b'\n";
+    fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let ended = Ended::of(["gateway", "--config", file]);
+    let tried = Ended::of(["gateway", "check", "--config", file]);
+    for (line, said, shown) in [
+        (5, "stage: \"loud\" is not a stage", "stage = …"),
+        (8, "issuers[0].algs: \"HS256\" is not a signature algorithm", "algs = …"),
+        (10, "limits.head_bytes: 1 is not within", "head_bytes = …"),
+        (14, "routes[1].path: \"b\" is no path", "path = …"),
+    ] {
+        for ended in [&ended, &tried] {
+            ended.is_refused(&format!("line {line}: {said}"));
+            ended.is_refused(&format!("\n{line:>5} | {shown}\n"));
+        }
+    }
+    // What a flag says is not the file's fault, also where the file says something.
+    let by_flag = Ended::of(["gateway", "--config", file, "--stage", "quiet"]);
+    by_flag.is_refused("\nstage: \"quiet\" is not a stage");
+    by_flag.is_refused("line 10: limits.head_bytes: 1 is not within");
+    fs::write(file, text.replace("upstream = 'http://", "upstream = 'http://u:canary@")).unwrap();
+    let secret = Ended::of(["gateway", "--config", file]);
+    secret.is_refused("line 4: upstream: not usable: user information in the URL");
+    secret.is_refused("\n    4 | upstream = …\n");
+    assert!(!secret.stderr.contains("canary"), "{secret:?}");
+}
+
+#[test]
 fn a_port_in_use_is_refused_for_every_listener() {
     let directory = TempDir::new().unwrap();
     let mut first = Running::start(gateway(&[("--admin", "127.0.0.1:0")]), &[], directory.path());

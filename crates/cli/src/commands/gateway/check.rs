@@ -9,8 +9,8 @@ use bytes::Bytes;
 use bytesize::ByteSize;
 use clap::Args;
 use countersign_dpop::time::{Clock, SystemClock, Timestamp, Window};
+use countersign_gateway::Settings;
 use countersign_gateway::config::{KeySettings, ReplaySetting};
-use countersign_gateway::{GatewayConfig, Settings};
 use countersign_replay::{RedisReplayConfig, RedisReplayStore, RedisServer};
 use countersign_resource::es256::Engine;
 use countersign_resource::fetch::{Fetch, ReqwestFetch};
@@ -21,16 +21,18 @@ use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::file::ConfigFile;
 use super::through;
 use crate::engine::KeyFlags;
 use crate::error::CommandError;
-use crate::input;
 use crate::render::{self, BAD, DIM, GOOD, NAME, styled};
 
 /// How long a connection to an upstream may take.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How far clocks may be apart before it is worth a word: the window of `strict` proofs ahead.
 const CLOCK: i64 = 5;
+/// The same for a shared store's: half of what gateways may be apart from each other.
+const NODE_CLOCK: i64 = 15;
 
 /// Tries a configuration: file, issuers, upstream, store, clock; with --through also the way to the gateway
 #[derive(Debug, Args)]
@@ -100,14 +102,15 @@ impl Tried {
 
 impl CheckCommand {
     pub(super) async fn run(self) -> Result<ExitCode, CommandError> {
-        let config: GatewayConfig = input::read_toml(&self.config, "the configuration")?;
-        let directory = self.config.parent().unwrap_or(Path::new("."));
-        let settings = self.keys.said().over(config).resolve(directory).map_err(|faults| {
+        let file = ConfigFile::read(&self.config)?;
+        let config = self.keys.said().over(file.config().clone());
+        let settings = config.resolve(file.directory()).map_err(|faults| {
+            let faults = file.explain(&faults);
             CommandError::configuration(format!("{} is not right:\n{faults}", self.config.display()))
                 .with_hint("mend these keys and try again")
         })?;
         let fetch: Arc<dyn Fetch> = Arc::new(ReqwestFetch::new().map_err(CommandError::internal)?);
-        let mut tried = vec![file(&self.config, &settings)];
+        let mut tried = vec![tried_file(&self.config, &settings)];
         tried.extend(
             settings
                 .warnings
@@ -148,7 +151,7 @@ fn show(tried: &Tried) {
     }
 }
 
-fn file(path: &Path, settings: &Settings) -> Tried {
+fn tried_file(path: &Path, settings: &Settings) -> Tried {
     let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
     let said = format!(
         "stage {}, {}, {}",
@@ -244,11 +247,13 @@ async fn store(settings: &Settings) -> Tried {
 async fn shared_store(server: &RedisServer) -> Tried {
     let config = RedisReplayConfig { server: server.clone(), window: Window::RFC, quota: None, nonce_keys: None };
     let reached = match RedisReplayStore::open(config, Arc::new(SystemClock)) {
-        Ok(store) => store.reached(CONNECT).await.map_err(|fault| fault.to_string()),
+        Ok(store) => {
+            store.reached(CONNECT).await.map_err(|fault| fault.to_string()).map(|()| store.stats().clock_difference)
+        }
         Err(fault) => Err(fault.to_string()),
     };
     match reached {
-        Ok(()) => Tried::good("store", server.to_string(), "answers and forgets nothing"),
+        Ok(difference) => reached_store(server.to_string(), difference),
         Err(fault) => Tried::bad(
             "store",
             server.to_string(),
@@ -256,6 +261,16 @@ async fn shared_store(server: &RedisServer) -> Tried {
             "start it, and set maxmemory-policy noeviction; the gateway answers 503 until then",
         ),
     }
+}
+
+/// `difference` is how far this machine's clock is ahead of the store's, in seconds.
+fn reached_store(server: String, difference: i64) -> Tried {
+    let said = format!("answers and forgets nothing; its clock is {:+} s from this machine's", -difference);
+    if difference.abs() <= NODE_CLOCK {
+        return Tried::good("store", server, said);
+    }
+    let todo = "set both clocks (chrony, systemd-timesyncd): gateways may be 30 s apart from each other and no more";
+    Tried::bad("store", server, said, todo)
 }
 
 /// What clients' keys may take, and who verifies by their tables.
@@ -288,6 +303,18 @@ fn share(one_in: u32, of: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_whose_clock_differs_is_no_good() {
+        for (difference, result, said) in
+            [(0, Found::Good, "+0 s"), (15, Found::Good, "-15 s"), (-16, Found::Bad, "+16 s")]
+        {
+            let tried = reached_store("redis://h:6379".to_owned(), difference);
+            assert_eq!(tried.result, result, "{difference}");
+            assert!(tried.said.contains(&format!("its clock is {said} from this machine's")), "{}", tried.said);
+            assert_eq!(tried.todo.is_some(), result == Found::Bad);
+        }
+    }
 
     #[test]
     fn clocks_are_compared_by_date_fields() {

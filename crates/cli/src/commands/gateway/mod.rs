@@ -1,6 +1,7 @@
 //! `countersign gateway`: the guard in front of any API.
 
 mod check;
+mod file;
 mod init;
 mod log;
 mod report;
@@ -17,10 +18,11 @@ use countersign_dpop::time::SystemClock;
 use countersign_gateway::{Gateway, GatewayConfig, GatewayError, Logs, Settings};
 use tracing_subscriber::filter::LevelFilter;
 
+use self::file::ConfigFile;
 use crate::engine::KeyFlags;
 use crate::error::CommandError;
 use crate::logging::{self, LogFlags};
-use crate::{input, render, serving};
+use crate::{render, serving};
 
 /// Guards an API: checks token, proof and binding of every request, and forwards what is right
 #[derive(Debug, Args)]
@@ -184,17 +186,15 @@ impl ServeFlags {
 
     /// Flags and variables over the file; files that are named count from the file's directory or from here.
     fn settings(&self) -> Result<(Settings, Vec<PathBuf>), CommandError> {
-        let file = self.config.clone();
+        let file = self.config.as_deref().map(ConfigFile::read).transpose()?;
         let said = self.clone().said();
         let (config, directory) = match &file {
-            Some(file) => {
-                let lower: GatewayConfig = input::read_toml(file, "the configuration")?;
-                (said.over(lower), file.parent().unwrap_or(Path::new(".")))
-            }
+            Some(file) => (said.over(file.config().clone()), file.directory()),
             None => (said, Path::new(".")),
         };
-        let files = file.iter().cloned().chain(config.files(directory)).collect();
+        let files = self.config.iter().cloned().chain(config.files(directory)).collect();
         let settings = config.resolve(directory).map_err(|faults| {
+            let faults = file.as_ref().map_or_else(|| faults.to_string(), |file| file.explain(&faults));
             CommandError::configuration(format!("the gateway cannot start like this:\n{faults}"))
                 .with_hint("countersign gateway --help shows every setting with an example")
         })?;
