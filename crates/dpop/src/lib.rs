@@ -90,6 +90,7 @@ mod make;
 mod nonce;
 mod proof;
 pub mod replay;
+mod scan;
 pub mod time;
 mod verifier;
 

@@ -1,10 +1,12 @@
+use crate::scan;
+
 /// The most characters of a value from the wire that are kept as evidence.
 const LIMIT: usize = 256;
 
 /// Makes a value from the wire fit for logs: at most 256 characters, those that could steer a terminal or start a
 /// new line replaced.
 pub(crate) fn shorten(text: &str) -> String {
-    if text.len() <= LIMIT && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+    if text.len() <= LIMIT && scan::all(text.as_bytes(), |byte| byte.is_ascii_graphic() || byte == b' ') {
         return text.to_owned();
     }
     let mut short: String =

@@ -5,8 +5,10 @@ mod tests;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use simdutf8::basic::from_utf8;
 
 use crate::error::CredentialsError;
+use crate::scan;
 
 /// `DPoP`: the proof.
 pub const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -55,10 +57,10 @@ pub fn read_proof(headers: &HeaderMap) -> Result<Option<&str>, CredentialsError>
     };
     let proof = trim_blanks(field.as_bytes());
     // A comma joins fields (RFC 9110 §5.3), so a value that holds one may have been two fields on its way here.
-    if proof.is_empty() || !all(proof, |byte| byte.is_ascii_graphic() && byte != b',') {
+    if proof.is_empty() || !scan::all(proof, |byte| byte.is_ascii_graphic() && byte != b',') {
         return Err(CredentialsError::ProofNotText);
     }
-    std::str::from_utf8(proof).map(Some).map_err(|_| CredentialsError::ProofNotText)
+    from_utf8(proof).map(Some).map_err(|_| CredentialsError::ProofNotText)
 }
 
 /// Reads token and proof of a request to a resource.
@@ -132,24 +134,18 @@ fn read_token68(after_scheme: &[u8]) -> Result<&str, CredentialsError> {
     if blanks.is_empty() || blanks.iter().any(|byte| *byte != b' ') || !is_token68(token) {
         return Err(CredentialsError::TokenMalformed);
     }
-    std::str::from_utf8(token).map_err(|_| CredentialsError::TokenMalformed)
+    from_utf8(token).map_err(|_| CredentialsError::TokenMalformed)
 }
 
 /// `token68` of RFC 9110 §11.2.
 pub(crate) fn is_token68(text: &[u8]) -> bool {
     let unpadded = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    unpadded > 0 && all(&text[..unpadded], is_token68_byte)
+    unpadded > 0 && scan::all(&text[..unpadded], is_token68_byte)
 }
 
 /// `-`, `.`, `/` and the digits follow one another.
 const fn is_token68_byte(byte: u8) -> bool {
     matches!(byte, b'-'..=b'9' | b'_' | b'~' | b'+') || byte.is_ascii_alphabetic()
-}
-
-/// Whether every byte is `good`. Looks at all of them, which is faster for texts of hundreds of bytes that nearly
-/// always are.
-fn all(text: &[u8], good: impl Fn(u8) -> bool) -> bool {
-    text.iter().fold(true, |so_far, &byte| so_far & good(byte))
 }
 
 /// `tchar` of RFC 9110 §5.6.2.

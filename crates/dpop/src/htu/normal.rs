@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::{Htu, HtuError};
+use crate::scan;
 
 /// `http` or `https`; there is no other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,7 +42,7 @@ pub(super) fn split(uri: &str) -> Result<Parts<'_>, HtuError> {
         return Err(HtuError::Length);
     }
     // Over the whole text, so that nothing odd hides in a query or fragment either.
-    if uri.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
+    if !scan::all(uri.as_bytes(), |byte| byte.is_ascii_graphic() && byte != b'\\') {
         return Err(HtuError::Character);
     }
     let (scheme, rest) = split_scheme(uri)?;

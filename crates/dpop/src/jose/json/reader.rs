@@ -67,7 +67,8 @@ impl<'a> Value<'a> {
 impl<'a> Reader<'a> {
     /// Starts on `bytes`, which must be UTF-8.
     pub(crate) fn new(bytes: &'a [u8], limits: JsonLimits) -> Result<Self, JsonError> {
-        let text = std::str::from_utf8(bytes).map_err(|fault| JsonError::Syntax { offset: fault.valid_up_to() })?;
+        let text =
+            simdutf8::compat::from_utf8(bytes).map_err(|fault| JsonError::Syntax { offset: fault.valid_up_to() })?;
         Ok(Self { text, at: 0, depth: 0, members: 0, limits, names: SmallVec::new() })
     }
 
