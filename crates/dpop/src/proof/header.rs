@@ -29,7 +29,7 @@ impl<'a> HeaderMembers<'a> {
         let algorithm = self.algorithm(accepted)?;
         self.check_extensions()?;
         let key = self.key(Some(algorithm))?;
-        Ok(ProofHeader { algorithm, jkt: key.jkt(), key })
+        Ok(ProofHeader { algorithm, key })
     }
 
     /// Check 4.

@@ -15,6 +15,7 @@ use crate::jose::{Algorithm, Algorithms, InvalidSignature, Jkt, JwsError, JwsPar
 #[derive(Clone, Debug)]
 pub struct KnownHeader {
     pub(super) header: ProofHeader,
+    jkt: Jkt,
     prepared: Option<Arc<dyn PreparedKey>>,
 }
 
@@ -60,7 +61,7 @@ impl KnownHeader {
         }
         let json = decode_base64url(encoded).map_err(bad)?;
         let header = HeaderMembers::read(&json)?.checked(accepted)?;
-        Ok(Self { header, prepared: None })
+        Ok(Self { jkt: header.key.jkt(), header, prepared: None })
     }
 
     /// Verifies by `prepared` from now on.
@@ -82,7 +83,7 @@ impl KnownHeader {
 
     /// The thumbprint of the key.
     pub const fn jkt(&self) -> &Jkt {
-        &self.header.jkt
+        &self.jkt
     }
 
     pub(super) fn verify(

@@ -8,7 +8,7 @@ mod plain;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub(crate) use self::claims::{ClaimMembers, Claims};
 pub(crate) use self::header::HeaderMembers;
@@ -40,12 +40,11 @@ pub struct Proof<'a> {
 struct ProofHeader {
     algorithm: Algorithm,
     key: PublicJwk,
-    jkt: Jkt,
 }
 
-#[derive(Debug)]
 enum HeaderSource {
-    Read(ProofHeader),
+    /// The thumbprint of its key is worked out when somebody asks: of a proof that is refused, nobody does.
+    Read(ProofHeader, OnceLock<Jkt>),
     Known(Arc<KnownHeader>),
 }
 
@@ -100,7 +99,7 @@ impl<'a> Proof<'a> {
         let jws = jws.decode(buffer).map_err(MalformedProof::Jws)?;
         let header = HeaderMembers::read(jws.header())?;
         let claims = ClaimMembers::read(jws.payload())?;
-        let header = HeaderSource::Read(header.checked(accepted)?);
+        let header = HeaderSource::Read(header.checked(accepted)?, OnceLock::new());
         let claims = claims.typed()?;
         Ok(Self { signing_input: jws.signing_input(), signature: jws.signature(), header, claims })
     }
@@ -108,14 +107,14 @@ impl<'a> Proof<'a> {
     /// Whether the signature is one of the key in the header (RFC 9449 §4.3 check 7).
     pub(crate) fn verify(&self, algorithms: &Algorithms) -> Result<(), InvalidSignature> {
         match &self.header {
-            HeaderSource::Read(header) => header.verify(algorithms, self.signing_input, self.signature),
+            HeaderSource::Read(header, _) => header.verify(algorithms, self.signing_input, self.signature),
             HeaderSource::Known(header) => header.verify(algorithms, self.signing_input, self.signature),
         }
     }
 
     fn header(&self) -> &ProofHeader {
         match &self.header {
-            HeaderSource::Read(header) => header,
+            HeaderSource::Read(header, _) => header,
             HeaderSource::Known(header) => &header.header,
         }
     }
@@ -137,7 +136,10 @@ impl<'a> Proof<'a> {
 
     /// The thumbprint of the key in the header.
     pub fn jkt(&self) -> &Jkt {
-        &self.header().jkt
+        match &self.header {
+            HeaderSource::Read(header, jkt) => jkt.get_or_init(|| header.key.jkt()),
+            HeaderSource::Known(header) => header.jkt(),
+        }
     }
 
     /// The key in the header.
