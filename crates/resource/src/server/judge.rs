@@ -68,8 +68,7 @@ impl Trial<'_> {
         let room = scratch::take_text();
         let htu = self.origin(request)?.htu_in(request.path_and_query, room).map_err(|_| PolicyError::BadTarget)?;
         self.seen.checks.pass(Check::Target);
-        self.seen.scheme = presented_scheme(request.headers);
-        let credentials = read_credentials(request.headers)?;
+        let credentials = self.credentials(request.headers)?;
         if has_token_in_query(request.path_and_query) {
             return Err(CredentialsError::TokenOutsideHeader.into());
         }
@@ -78,6 +77,16 @@ impl Trial<'_> {
             Credentials::Dpop { token, proof } => self.by_proof(request.method, htu, token, proof, policy).await,
             Credentials::Bearer { token, proof: _ } => self.by_bearer(token, policy).await,
         }
+    }
+
+    fn credentials<'r>(&mut self, headers: &'r HeaderMap) -> Result<Credentials<'r>, CredentialsError> {
+        let credentials = read_credentials(headers);
+        self.seen.scheme = match &credentials {
+            Ok(Credentials::Dpop { .. }) => PresentedScheme::Dpop,
+            Ok(Credentials::Bearer { .. }) => PresentedScheme::Bearer,
+            Ok(Credentials::None) | Err(_) => presented_scheme(headers),
+        };
+        credentials
     }
 
     /// The origin that the request was made to.
