@@ -28,16 +28,15 @@ use tokio_util::task::TaskTracker;
 use crate::binding::Listen;
 use crate::door::{Door, DoorBody, Entrance};
 use crate::journal::{Entry, Event};
-use crate::peer::Peer;
+use crate::peer::{Peer, plain_method};
 use crate::refusal::{Code, Refusal};
 
 /// Connections of one binding at a time; more wait.
 const MAX_CONNECTIONS: usize = 128;
-/// The longest head of a request, in bytes, and the most fields in it.
+/// The longest head of a request, in bytes. The library takes no more than 100 fields.
 const MAX_HEAD: usize = 32_768;
 /// How much is read at a time, in bytes.
 const READ_AHEAD: usize = 65_536;
-const MAX_FIELDS: usize = 128;
 /// How long to wait when the system has no more sockets to give.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The part of a mode that is about everybody but the owner.
@@ -240,12 +239,12 @@ impl Serving {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(idle)
-                .max_headers(MAX_FIELDS)
                 .max_buf_size(READ_AHEAD)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
+                biased;
                 ended = connection.as_mut() => ended,
                 () = ending.cancelled() => {
                     connection.as_mut().graceful_shutdown();
@@ -272,7 +271,7 @@ async fn answer(door: &Door, way: &Way, request: Request<Incoming>) -> Response<
         Err(refusal) => return refuse(door, &request, &refusal),
     };
     let (peer, base) = match way {
-        Way::Socket(peer) => (Some(peer.as_ref()), ""),
+        Way::Socket(peer) => (Some(peer), ""),
         Way::Port { base, .. } => (None, base.as_ref()),
     };
     door.answer(request, &Entrance { peer, rest: &target, base }).await
@@ -341,7 +340,7 @@ fn refuse(door: &Door, request: &Request<Incoming>, refusal: &Refusal) -> Respon
     let mut entry = Entry::new(Event::Refused).of(door.binding.name.as_str()).saying(refusal.detail.as_str());
     entry.code = Some(refusal.code.as_str().into());
     entry.status = Some(refusal.status.as_u16());
-    entry.method = Some(crate::peer::plain(request.method().as_str()).into());
+    entry.method = Some(plain_method(request.method()));
     let _ = door.shared.journal.write(entry);
     DoorBody::refusal(refusal)
 }

@@ -1,5 +1,6 @@
 //! Who is at the other end of a Unix socket.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -94,6 +95,11 @@ pub(crate) fn plain(text: &str) -> String {
         plain.push('…');
     }
     plain
+}
+
+/// A method as [`plain`] gives it; all but the longest need no copy, as a method is a token (RFC 9110 §9.1).
+pub(crate) fn plain_method(method: &http::Method) -> Cow<'_, str> {
+    if method.as_str().len() <= MAX_NAME { Cow::Borrowed(method.as_str()) } else { Cow::Owned(plain(method.as_str())) }
 }
 
 /// Characters that turn the direction of writing or cannot be seen.

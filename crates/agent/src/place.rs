@@ -1,12 +1,13 @@
 //! How a local address maps to the resource's URL.
 
+use std::borrow::Cow;
+
 use countersign_client::{Endpoint, EndpointError};
 
 /// The resource that a binding stands for: what is appended to the local address is appended to its URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     url: Endpoint,
-    origin: String,
     /// The path without a slash at its end.
     base: String,
 }
@@ -26,7 +27,7 @@ impl Place {
     pub(crate) fn parse(url: &str) -> Result<Self, EndpointError> {
         let url = Endpoint::parse(url)?;
         let base = url.path().trim_end_matches('/').to_owned();
-        Ok(Self { origin: url.origin(), base, url })
+        Ok(Self { url, base })
     }
 
     pub(crate) const fn url(&self) -> &Endpoint {
@@ -34,7 +35,7 @@ impl Place {
     }
 
     pub(crate) fn origin(&self) -> &str {
-        &self.origin
+        self.url.origin()
     }
 
     pub(crate) fn base(&self) -> &str {
@@ -54,9 +55,12 @@ impl Place {
         if leads_upwards(path) {
             return Err(TargetError::Dots);
         }
-        let path = if matches!(path, "" | "/") { self.url.path().to_owned() } else { format!("{}{path}", self.base) };
-        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        Endpoint::parse(&format!("{}{path}{query}", self.origin)).map_err(TargetError::Url)
+        let path = match path {
+            "" | "/" => Cow::Borrowed(self.url.path()),
+            path if self.base.is_empty() => Cow::Borrowed(path),
+            path => Cow::Owned(format!("{}{path}", self.base)),
+        };
+        self.url.with_target(&path, query).map_err(TargetError::Url)
     }
 
     /// What is left of `location`, a redirect's target, below the local address; `None` when it leads elsewhere.
@@ -64,7 +68,7 @@ impl Place {
         let path = if location.starts_with('/') && !location.starts_with("//") {
             location
         } else {
-            location.strip_prefix(self.origin.as_str())?
+            location.strip_prefix(self.origin())?
         };
         let path = if path.is_empty() { "/" } else { path };
         let rest = path.strip_prefix(self.base.as_str())?;
@@ -74,9 +78,17 @@ impl Place {
 
 /// True when some server could read a segment as `.` or `..`, encoded once or twice or not at all.
 fn leads_upwards(path: &str) -> bool {
+    if !path.contains('%') {
+        return has_dots(path);
+    }
     let lower = path.to_ascii_lowercase().replace("%25", "%");
     let decoded = lower.replace("%2f", "/").replace("%5c", "/").replace("%2e", ".");
-    decoded.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+    has_dots(&decoded)
+}
+
+fn has_dots(path: &str) -> bool {
+    // Most have none, which is quick to see.
+    path.contains("/.") && path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 #[cfg(test)]

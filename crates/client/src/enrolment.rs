@@ -31,8 +31,8 @@ pub(crate) struct Registration {
     pub(crate) client_id: String,
     pub(crate) resource: Option<String>,
     pub(crate) scope: Option<String>,
-    /// Below which URL the resource is, if not below its identifier.
-    pub(crate) base_url: Option<String>,
+    /// Below which URL the token may be sent; `None` when nothing says so.
+    pub(crate) reach: Option<Endpoint>,
     pub(crate) assume_dpop: bool,
     pub(crate) allow_bearer: bool,
 }
@@ -45,7 +45,7 @@ impl Registration {
             client_id: config.client_id.clone(),
             resource: config.resource.clone(),
             scope: config.scope.clone(),
-            base_url: config.base_url.clone(),
+            reach: config.reach(),
             assume_dpop: config.assume_dpop,
             allow_bearer: config.allow_bearer,
         }
@@ -60,12 +60,6 @@ impl Registration {
     pub(crate) fn add_target(&self, form: &mut Form) {
         form.add_optional("scope", self.scope.as_deref());
         self.add_resource(form);
-    }
-
-    /// Below which URL the token may be sent; `None` when nothing says so.
-    pub(crate) fn reach(&self) -> Option<Endpoint> {
-        let url = self.base_url.as_deref().or(self.resource.as_deref())?;
-        Endpoint::parse(url).ok()
     }
 }
 

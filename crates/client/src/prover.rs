@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::http::{Endpoint, read_date};
+use crate::nonce::{Binding, Nonce, NonceJar, OfferedNonce};
+use crate::token::secret_field;
 use countersign_dpop::headers::DPOP;
+use countersign_dpop::jose::SignError;
 use countersign_dpop::time::{Clock, Timestamp};
 use countersign_dpop::{MakeError, ProofMaker, ProofRequest};
 use http::{HeaderMap, HeaderValue, Method};
-use zeroize::Zeroizing;
-
-use crate::http::{Endpoint, read_date};
-use crate::nonce::{Binding, Nonce, NonceJar, OfferedNonce};
 
 /// Makes the proofs of one binding.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Target<'a> {
 
 /// One request as it went out.
 pub(crate) struct Attempt {
-    pub(crate) proof: Zeroizing<String>,
+    pub(crate) proof: HeaderValue,
     pub(crate) nonce: Option<Nonce>,
     /// Our clock, not corrected.
     local: Timestamp,
@@ -91,7 +91,7 @@ impl Prover {
 
     /// The time at `endpoint`'s server, as far as known.
     pub(crate) fn now_at(&self, endpoint: &Endpoint) -> Timestamp {
-        self.clock.now().plus(self.jar.clock_offset(&self.binding, &endpoint.origin()))
+        self.clock.now().plus(self.jar.clock_offset(&self.binding, endpoint.origin()))
     }
 
     /// Makes a fresh proof for `target` and sets the `DPoP` field.
@@ -102,20 +102,17 @@ impl Prover {
         attempts: &Attempts,
     ) -> Result<Attempt, MakeError> {
         let origin = target.endpoint.origin();
-        let nonce = attempts.next_nonce.clone().or_else(|| self.jar.nonce(&self.binding, &origin));
-        let (local, offset) = (self.clock.now(), self.jar.clock_offset(&self.binding, &origin));
+        let nonce = attempts.next_nonce.clone().or_else(|| self.jar.nonce(&self.binding, origin));
+        let (local, offset) = (self.clock.now(), self.jar.clock_offset(&self.binding, origin));
         let request = ProofRequest {
             method: target.method.as_str(),
             url: target.endpoint.as_str(),
             token: target.token,
             nonce: nonce.as_ref().map(Nonce::as_str),
         };
-        let proof = Zeroizing::new(self.maker.make(&request, local.plus(offset)).await?);
         // A compact JWS has no character that a field's value could not have.
-        if let Ok(mut value) = HeaderValue::from_str(&proof) {
-            value.set_sensitive(true);
-            headers.insert(DPOP, value);
-        }
+        let proof = secret_field(self.maker.make(&request, local.plus(offset)).await?).ok_or(SignError::Failed)?;
+        headers.insert(DPOP, proof.clone());
         Ok(Attempt { proof, nonce, local, offset })
     }
 
@@ -123,7 +120,7 @@ impl Prover {
     pub(crate) fn learn_nonce(&self, endpoint: &Endpoint, headers: &HeaderMap) -> bool {
         match OfferedNonce::read(headers) {
             OfferedNonce::One(nonce) => {
-                self.jar.put(&self.binding, &endpoint.origin(), nonce);
+                self.jar.put(&self.binding, endpoint.origin(), nonce);
                 true
             }
             OfferedNonce::None | OfferedNonce::Unusable => false,
@@ -168,7 +165,7 @@ impl Attempts {
             return Err(ClockOff { seconds });
         }
         self.clock_spent = true;
-        prover.jar.put_clock_offset(&prover.binding, &endpoint.origin(), seconds);
+        prover.jar.put_clock_offset(&prover.binding, endpoint.origin(), seconds);
         Ok(Some(seconds))
     }
 
@@ -186,7 +183,7 @@ impl Attempts {
         if !differs || self.clock_spent || seconds.unsigned_abs() > MAX_OFFSET {
             return None;
         }
-        prover.jar.put_clock_offset(&prover.binding, &endpoint.origin(), seconds);
+        prover.jar.put_clock_offset(&prover.binding, endpoint.origin(), seconds);
         Some(seconds)
     }
 

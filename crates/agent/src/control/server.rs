@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fs;
 use std::sync::Arc;
@@ -161,7 +162,7 @@ fn decide(agent: &Agent, peer: &Peer, id: u64, decision: Decision) -> Answer {
     }
 }
 
-fn line<'a>(ask: &'a Ask, decision: Decision, peer: &Peer) -> Entry<'a> {
+fn line<'a>(ask: &'a Ask, decision: Decision, peer: &'a Peer) -> Entry<'a> {
     let event = if decision == Decision::Deny { Event::Denied } else { Event::Approved };
     let mut entry = Entry::new(event).of(&ask.binding);
     entry.approval = Some(ask.id);
@@ -169,7 +170,7 @@ fn line<'a>(ask: &'a Ask, decision: Decision, peer: &Peer) -> Entry<'a> {
     entry.method = Some(ask.method.as_str().into());
     entry.path = Some(ask.path.as_str().into());
     entry.seconds = if let Decision::For(seconds) = decision { Some(seconds) } else { None };
-    entry.process.clone_from(&peer.chain);
+    entry.process = Cow::Borrowed(&peer.chain);
     entry.uid = Some(peer.uid);
     entry.verified = Some(peer.verified);
     entry

@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::refusal::{Code, Refusal};
 
 /// Fields of an answer that are between the agent and the resource.
-const BETWEEN: [HeaderName; 8] = [
+static BETWEEN: [HeaderName; 8] = [
     AUTHORIZATION,
     DPOP,
     DPOP_NONCE,
@@ -36,12 +36,7 @@ pub(super) fn clean(
     }
     let (mut head, body) = response.into_parts();
     let insufficient = head.status == StatusCode::FORBIDDEN && head.headers.contains_key(WWW_AUTHENTICATE);
-    for name in BETWEEN {
-        head.headers.remove(name);
-    }
-    if !policy.cookies {
-        head.headers.remove(SET_COOKIE);
-    }
+    remove_where(&mut head.headers, |name, _| BETWEEN.contains(name) || (*name == SET_COOKIE && !policy.cookies));
     if insufficient {
         // An ordinary authorization failure: the scopes of the binding do not suffice.
         head.headers.insert(CODE, HeaderValue::from_static("K04"));
@@ -52,9 +47,13 @@ pub(super) fn clean(
 
 /// Takes off every field that holds a secret.
 pub(super) fn remove_secrets(headers: &mut HeaderMap, needles: &Needles) {
-    let telling: Vec<HeaderName> =
-        headers.iter().filter(|(_, value)| needles.are_in(value.as_bytes())).map(|(name, _)| name.clone()).collect();
-    for name in telling {
+    remove_where(headers, |_, value| needles.are_in(value.as_bytes()));
+}
+
+fn remove_where(headers: &mut HeaderMap, is_one: impl Fn(&HeaderName, &HeaderValue) -> bool) {
+    let names: Vec<HeaderName> =
+        headers.iter().filter(|(name, value)| is_one(name, value)).map(|(name, _)| name.clone()).collect();
+    for name in names {
         headers.remove(name);
     }
 }

@@ -147,7 +147,29 @@ fn lock<B>(source: &Mutex<State<B>>) -> MutexGuard<'_, State<B>> {
 /// The body of an answer to a program.
 pub struct DoorBody {
     content: Content,
-    cut: [Option<Pin<Box<WaitForCancellationFutureOwned>>>; 2],
+    cut: Option<Cut>,
+}
+
+/// What cuts an answer off: the lock, and the end of the binding.
+struct Cut {
+    by: [CancellationToken; 2],
+    /// Made when there is something to wait for: most answers are there at once.
+    waits: Option<[Pin<Box<WaitForCancellationFutureOwned>>; 2]>,
+}
+
+impl Cut {
+    fn is_due(&self) -> bool {
+        self.by.iter().any(CancellationToken::is_cancelled)
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let by = &self.by;
+        let waits =
+            self.waits.get_or_insert_with(|| by.each_ref().map(|token| Box::pin(token.clone().cancelled_owned())));
+        // Both, so that either wakes.
+        let due = waits.each_mut().map(|wait| wait.as_mut().poll(context).is_ready());
+        if due.contains(&true) { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 /// What an answer consists of.
@@ -160,7 +182,7 @@ pub enum Content {
 
 impl DoorBody {
     pub(super) const fn own(bytes: Bytes) -> Self {
-        Self { content: Content::Own(Some(bytes)), cut: [None, None] }
+        Self { content: Content::Own(Some(bytes)), cut: None }
     }
 
     /// The answer that says why there is no other.
@@ -169,13 +191,13 @@ impl DoorBody {
     }
 
     pub(super) fn resource(body: Scrub<AnswerBody>) -> Self {
-        Self { content: Content::Resource(Box::new(body)), cut: [None, None] }
+        Self { content: Content::Resource(Box::new(body)), cut: None }
     }
 
     /// Cuts the answer off when one of these says so.
-    pub(super) fn until(mut self, locked: CancellationToken, revoked: CancellationToken) -> Self {
+    pub(super) fn until(mut self, locked: &CancellationToken, revoked: &CancellationToken) -> Self {
         if !self.is_end_stream() {
-            self.cut = [locked, revoked].map(|token| Some(Box::pin(token.cancelled_owned())));
+            self.cut = Some(Cut { by: [locked.clone(), revoked.clone()], waits: None });
         }
         self
     }
@@ -186,16 +208,19 @@ impl Body for DoorBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        for cut in self.cut.iter_mut().flatten() {
-            if cut.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Some(Err("the agent was locked, or the binding revoked".into())));
-            }
+        let this = &mut *self;
+        if this.cut.as_ref().is_some_and(Cut::is_due) {
+            return Poll::Ready(Some(Err(cut_off())));
         }
-        match &mut self.content {
+        let frame = match &mut this.content {
             Content::Own(bytes) => {
                 Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|b| Ok(Frame::data(b))))
             }
             Content::Resource(body) => Pin::new(body).poll_frame(context),
+        };
+        match (&frame, &mut this.cut) {
+            (Poll::Pending, Some(cut)) => cut.poll(context).map(|()| Some(Err(cut_off()))),
+            (Poll::Pending, None) | (Poll::Ready(_), _) => frame,
         }
     }
 
@@ -212,6 +237,10 @@ impl Body for DoorBody {
             Content::Resource(body) => body.size_hint(),
         }
     }
+}
+
+fn cut_off() -> BoxError {
+    "the agent was locked, or the binding revoked".into()
 }
 
 impl fmt::Debug for DoorBody {

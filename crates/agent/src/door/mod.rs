@@ -8,6 +8,7 @@ pub(crate) mod scrub;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_client::{CallError, Endpoint, Next, Signing};
@@ -16,7 +17,6 @@ use countersign_forward::{BoxError, ForwardedFields, Forwarder, Handover};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
 use http_body::Body;
-use zeroize::Zeroizing;
 
 use self::body::Source;
 pub use self::body::{Content, DoorBody};
@@ -24,7 +24,7 @@ use self::request::{Asked, read_body};
 use self::scrub::Needles;
 use crate::approval::{Approvals, Ask, NotApproved, Subject};
 use crate::binding::Binding;
-use crate::journal::{Entry, Event, Journal};
+use crate::journal::{Entry, Event, Journal, Noted};
 use crate::lock::Lock;
 use crate::peer::{Peer, plain};
 use crate::policy::ApprovalMode;
@@ -45,6 +45,27 @@ pub(crate) struct Shared {
     pub(crate) requests: AtomicU64,
 }
 
+/// How long a line may wait that nothing depends on.
+const NOTE_WAIT: Duration = Duration::from_millis(20);
+
+impl Shared {
+    /// Has a line written that nothing depends on, with the next one or a moment later.
+    fn note(self: &Arc<Self>, entry: Entry<'_>) {
+        if self.journal.note(entry) == Noted::First {
+            let shared = Arc::downgrade(self);
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(NOTE_WAIT).await;
+                    let Some(shared) = shared.upgrade() else { return };
+                    if shared.journal.settle() {
+                        return;
+                    }
+                }
+            });
+        }
+    }
+}
+
 /// The way to one binding. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Door {
@@ -55,7 +76,7 @@ pub(crate) struct Door {
 /// How a program came to the door.
 pub(crate) struct Entrance<'a> {
     /// Who it is, where the kernel says so.
-    pub(crate) peer: Option<&'a Peer>,
+    pub(crate) peer: Option<&'a Arc<Peer>>,
     /// What follows the local address in the target.
     pub(crate) rest: &'a str,
     /// The local address, for redirects: what goes before what is below the resource.
@@ -100,21 +121,21 @@ impl Door {
         };
         self.record(asked.entry(&self.binding, Event::Signed))?;
         let streams = self.shared.lock.used(self.shared.clock.now());
-        let revoked = self.binding.revoked.clone();
+        let revoked = &self.binding.revoked;
         let sent = tokio::select! {
             biased;
+            sent = self.exchange(endpoint, head, source) => sent,
             () = streams.cancelled() => Err(locked()),
             () = revoked.cancelled() => Err(ended()),
-            sent = self.exchange(&endpoint, head, source) => sent,
         };
         let status = sent.as_ref().map_or_else(|refusal| refusal.status, Response::status);
         let mut entry = asked.entry(&self.binding, Event::Answered);
         entry.status = Some(status.as_u16());
         entry.code = sent.as_ref().err().map(|refusal| Cow::Borrowed(refusal.code.as_str()));
         // It was signed and sent: that it was is recorded already.
-        let _ = self.shared.journal.write(entry);
+        self.shared.note(entry);
         sent.map(|response| answer::local(response, &self.binding.place, entrance.base))
-            .map(|response| response.map(|body| body.until(streams, revoked)))
+            .map(|response| response.map(|body| body.until(&streams, revoked)))
     }
 
     /// Everything that is asked before anything is signed.
@@ -260,7 +281,7 @@ impl Door {
 
     async fn exchange<B>(
         &self,
-        endpoint: &Endpoint,
+        endpoint: Endpoint,
         head: Parts,
         source: Source<B>,
     ) -> Result<Response<DoorBody>, Refusal>
@@ -268,13 +289,13 @@ impl Door {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let mut signing = self.binding.client.signing(&head.method, endpoint.as_str()).map_err(|f| no_answer(&f))?;
         let target: Uri = endpoint.path_and_query().parse().map_err(|_| unusual_target())?;
+        let mut signing = self.binding.client.signing_at(&head.method, endpoint).map_err(|f| no_answer(&f))?;
         let headers = request::clean(head.headers, &self.binding.policy);
         loop {
             let mut set = HeaderMap::new();
             signing.attach(&mut set).await.map_err(|fault| no_answer(&fault))?;
-            let needles = Needles::new(&secrets(&set));
+            let needles = Needles::of(&set);
             let mut request = Request::new(source.attempt());
             request.method_mut().clone_from(&head.method);
             request.uri_mut().clone_from(&target);
@@ -297,13 +318,6 @@ impl Door {
             Next::Done | Next::Follow { .. } => Ok(Next::Done),
         }
     }
-}
-
-/// The token and the proof, as they are about to be sent.
-fn secrets(set: &HeaderMap) -> Vec<Zeroizing<String>> {
-    let sent = set.values().filter_map(|value| value.to_str().ok());
-    // Without the scheme: the token may be repeated alone.
-    sent.filter_map(|value| value.rsplit(' ').next()).map(|secret| Zeroizing::new(secret.to_owned())).collect()
 }
 
 /// A forwarder as the agent uses it: the program's own claims about where it comes from go no further.
@@ -353,9 +367,6 @@ fn no_answer(fault: &CallError) -> Refusal {
     let (code, detail, hint) = match fault {
         CallError::Token(_) => {
             (Code::A05, "there is no token for this binding", "countersign login, or see the agent's log")
-        }
-        CallError::TokenNotSendable => {
-            (Code::A05, "the token cannot be sent", "the issuer gives tokens that no field can hold")
         }
         CallError::Proof(_) => (Code::A04, "the key cannot be used", "is the key's store locked, or the key deleted?"),
         CallError::Clock(_) => (Code::A08, "the resource's clock is too far from this machine's", "set the clock"),

@@ -1,6 +1,7 @@
 //! A program's request as far as the agent has to know it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,7 +10,7 @@ use countersign_forward::BoxError;
 use countersign_mcp::Messages;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, COOKIE, PROXY_AUTHORIZATION};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 use crate::binding::Binding;
 use crate::door::body::Source;
 use crate::journal::{Entry, Event};
-use crate::peer::{Peer, plain};
+use crate::peer::{Peer, plain, plain_method};
 use crate::policy::{Policy, arguments_digest};
 use crate::refusal::{Code, Refusal};
 
@@ -30,9 +31,9 @@ const BODY_IDLE: Duration = Duration::from_secs(30);
 /// What is known of a request.
 pub(crate) struct Asked {
     pub(crate) id: u64,
-    pub(crate) method: String,
+    method: Method,
     pub(crate) path: Option<String>,
-    pub(crate) peer: Option<Peer>,
+    pub(crate) peer: Option<Arc<Peer>>,
     pub(crate) messages: Option<Messages>,
     pub(crate) arguments: Option<String>,
     pub(crate) approval: Option<u64>,
@@ -41,10 +42,10 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    pub(crate) fn new(id: u64, head: &Parts, peer: Option<&Peer>) -> Self {
+    pub(crate) fn new(id: u64, head: &Parts, peer: Option<&Arc<Peer>>) -> Self {
         Self {
             id,
-            method: plain(head.method.as_str()),
+            method: head.method.clone(),
             path: None,
             peer: peer.cloned(),
             messages: None,
@@ -76,7 +77,7 @@ impl Asked {
         if event == Event::Answered {
             return entry;
         }
-        entry.method = Some(Cow::Borrowed(&self.method));
+        entry.method = Some(plain_method(&self.method));
         entry.path = self.path.as_deref().map(Cow::Borrowed);
         entry.mcp = self.mcp.as_deref().map(Cow::Borrowed);
         entry.tool = self.tools.as_deref().map(Cow::Borrowed);
@@ -86,8 +87,8 @@ impl Asked {
             entry.uid = Some(peer.uid);
             entry.verified = Some(peer.verified);
             // The ancestors are told where a person is asked.
-            let told = if event == Event::Asked { peer.chain.len() } else { 1 };
-            entry.process = peer.chain.iter().take(told).cloned().collect();
+            let told = if event == Event::Asked { peer.chain.len() } else { peer.chain.len().min(1) };
+            entry.process = Cow::Borrowed(peer.chain.get(..told).unwrap_or_default());
         }
         entry
     }
@@ -95,21 +96,31 @@ impl Asked {
 
 /// Takes off what is the agent's to say, and what must not go through it.
 pub(crate) fn clean(mut headers: HeaderMap, policy: &Policy) -> HeaderMap {
-    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, DPOP, DPOP_NONCE] {
+    let taken_off: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| NOT_THE_PROGRAMS.contains(name) && !(policy.cookies && *name == COOKIE))
+        .cloned()
+        .collect();
+    for name in taken_off {
         headers.remove(name);
-    }
-    // The answer is looked through for what the agent sent.
-    headers.remove(ACCEPT_ENCODING);
-    if !policy.cookies {
-        headers.remove(COOKIE);
     }
     headers
 }
 
+/// What the agent says, and what must not go through it. Without `Accept-Encoding` because the answer is looked through
+/// for what the agent sent.
+static NOT_THE_PROGRAMS: [HeaderName; 6] =
+    [ACCEPT_ENCODING, AUTHORIZATION, COOKIE, DPOP, DPOP_NONCE, PROXY_AUTHORIZATION];
+
 /// A client that looks for OAuth metadata here would go on to ask a person to log in: the agent does that.
 pub(crate) fn refuse_discovery(rest: &str) -> Result<(), Refusal> {
+    const WELL_KNOWN: &str = "/.well-known/";
+    // Most have nothing of the kind, which is quick to see.
+    if !rest.contains(WELL_KNOWN) {
+        return Ok(());
+    }
     let path = rest.split('?').next().unwrap_or_default();
-    let is_discovery = path.split("/.well-known/").nth(1).is_some_and(|what| {
+    let is_discovery = path.split(WELL_KNOWN).nth(1).is_some_and(|what| {
         what.starts_with("oauth-protected-resource")
             || what.starts_with("oauth-authorization-server")
             || what.starts_with("openid-configuration")

@@ -2,42 +2,64 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use countersign_forward::BoxError;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-/// Shorter secrets are not looked for: they would be found by chance.
+/// Shorter secrets are not looked for: they would be found by chance. So many bytes of a secret's beginning are
+/// searched for, and the rest is compared where they are found: the searcher for these few is small.
 const MIN_SECRET: usize = 16;
 /// What stands where a secret stood. One for one, so that the length stays what was said.
 const MASK: u8 = b'*';
 
 /// The secrets of one exchange.
-pub(crate) struct Needles(Vec<Zeroizing<String>>);
+pub(crate) struct Needles(Vec<Needle>);
+
+/// One secret, and a searcher for its beginning, made when there is something long enough to hold it.
+struct Needle {
+    secret: Secret,
+    beginning: OnceLock<memmem::Finder<'static>>,
+}
+
+enum Secret {
+    Text(Zeroizing<String>),
+    /// What follows so many bytes of a field's value.
+    Field(HeaderValue, usize),
+}
 
 impl Needles {
     pub(crate) fn new(secrets: &[Zeroizing<String>]) -> Self {
-        Self(secrets.iter().filter(|secret| secret.len() >= MIN_SECRET).cloned().collect())
+        secrets.iter().cloned().map(Secret::Text).collect()
+    }
+
+    /// The credentials in `fields`, without their schemes: they may be repeated alone.
+    pub(crate) fn of(fields: &HeaderMap) -> Self {
+        let begin = |value: &HeaderValue| memchr::memchr(b' ', value.as_bytes()).map_or(0, |at| at.saturating_add(1));
+        fields.values().map(|value| Secret::Field(value.clone(), begin(value))).collect()
     }
 
     /// True when one of them is in `bytes`.
     pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
-        self.0.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
+        self.0.iter().any(|needle| needle.find(bytes, 0).is_some())
     }
 
     /// Masks what is found, and says how often.
     pub(crate) fn mask(&self, bytes: &mut [u8]) -> usize {
         let mut times = 0_usize;
         for needle in &self.0 {
-            let found: Vec<usize> = memmem::find_iter(bytes, needle.as_bytes()).collect();
-            for at in found {
-                if let Some(place) = bytes.get_mut(at..at.saturating_add(needle.len())) {
+            let mut from = 0;
+            while let Some(at) = needle.find(bytes, from) {
+                from = at.saturating_add(needle.secret.as_bytes().len());
+                if let Some(place) = bytes.get_mut(at..from) {
                     place.fill(MASK);
-                    times = times.saturating_add(1);
                 }
+                times = times.saturating_add(1);
             }
         }
         times
@@ -45,8 +67,44 @@ impl Needles {
 
     /// How many bytes at the end of `bytes` could be the beginning of a secret.
     pub(crate) fn tail(&self, bytes: &[u8]) -> usize {
-        let longest = self.0.iter().map(|needle| begun(bytes, needle.as_bytes()));
+        let longest = self.0.iter().map(|needle| begun(bytes, needle.secret.as_bytes()));
         longest.max().unwrap_or(0)
+    }
+}
+
+impl FromIterator<Secret> for Needles {
+    fn from_iter<I: IntoIterator<Item = Secret>>(secrets: I) -> Self {
+        let long = secrets.into_iter().filter(|secret| secret.as_bytes().len() >= MIN_SECRET);
+        Self(long.map(|secret| Needle { secret, beginning: OnceLock::new() }).collect())
+    }
+}
+
+impl Secret {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Field(value, from) => value.as_bytes().get(*from..).unwrap_or_default(),
+        }
+    }
+}
+
+impl Needle {
+    fn beginning(&self) -> &memmem::Finder<'static> {
+        let beginning = || self.secret.as_bytes().get(..MIN_SECRET).unwrap_or_default();
+        self.beginning.get_or_init(|| memmem::Finder::new(beginning()).into_owned())
+    }
+
+    /// Where it is in `bytes`, from `from` on.
+    fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let (secret, mut from) = (self.secret.as_bytes(), from);
+        loop {
+            let rest = bytes.get(from..).filter(|rest| rest.len() >= secret.len())?;
+            let at = from.saturating_add(self.beginning().find(rest)?);
+            if bytes.get(at..)?.starts_with(secret) {
+                return Some(at);
+            }
+            from = at.saturating_add(1);
+        }
     }
 }
 
@@ -192,5 +250,18 @@ mod tests {
             assert_eq!(through(&[text, text]).await, format!("{text}{text}"));
         }
         assert_eq!(through(&[&format!("canary-{SECRET}")]).await, format!("canary-{}", "*".repeat(SECRET.len())));
+    }
+
+    #[test]
+    fn a_secret_is_found_behind_others_of_the_same_beginning() {
+        let needles = Needles::new(&[Zeroizing::new(SECRET.to_owned())]);
+        let (begun, stars) = (&SECRET[..SECRET.len() - 1], "*".repeat(SECRET.len()));
+        let mut text = format!("{begun}{begun}{SECRET}{begun}x{SECRET}{SECRET}{begun}").into_bytes();
+        assert!(needles.are_in(&text));
+        assert_eq!(needles.mask(&mut text), 3);
+        assert_eq!(String::from_utf8_lossy(&text), format!("{begun}{begun}{stars}{begun}x{stars}{stars}{begun}"));
+        assert!(!needles.are_in(&text));
+        let short = Needles::new(&[Zeroizing::new("short".to_owned())]);
+        assert!(!short.are_in(b"short"), "what is that short is found by chance");
     }
 }

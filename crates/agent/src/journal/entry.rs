@@ -95,14 +95,18 @@ pub struct Entry<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// The process that asked, and its ancestors.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub process: Vec<ProcessInfo>,
+    #[serde(default, skip_serializing_if = "is_nobody")]
+    pub process: Cow<'a, [ProcessInfo]>,
     /// True when the process was held by a pidfd while it was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
     /// In words.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     pub note: Option<Cow<'a, str>>,
+}
+
+fn is_nobody(process: &[ProcessInfo]) -> bool {
+    process.is_empty()
 }
 
 impl<'a> Entry<'a> {
@@ -126,7 +130,7 @@ impl<'a> Entry<'a> {
             seconds: None,
             jkt: None,
             uid: None,
-            process: Vec::new(),
+            process: Cow::Borrowed(&[]),
             verified: None,
             note: None,
         }

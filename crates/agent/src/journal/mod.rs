@@ -10,4 +10,4 @@ mod writer;
 pub use self::chain::{Broken, ChainFault, Head, verify};
 pub use self::entry::{Entry, Event};
 pub use self::report::{Report, Row, Unusual, report, time_in_utc};
-pub use self::writer::{Journal, JournalError, Medium};
+pub use self::writer::{Journal, JournalError, Medium, Noted};

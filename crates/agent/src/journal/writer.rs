@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_dpop::time::Clock;
 
@@ -42,12 +42,33 @@ pub struct Journal {
 
 struct State {
     medium: Box<dyn Medium>,
+    /// The last line, whether it was written or waits.
     head: Head,
+    /// The last line that was written, while some wait.
+    written: Head,
+    /// How much was written, in bytes.
     length: u64,
     /// A part of a line could not be cut off again: nothing may follow it.
     torn: bool,
-    line: Vec<u8>,
+    /// Lines that go out with the next write.
+    waiting: Vec<u8>,
+    /// Somebody will have them written, whatever comes.
+    is_seen_to: bool,
+    /// One came since he last did.
+    has_news: bool,
 }
+
+/// What became of a line that nothing depends on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Noted {
+    /// It waits, and nobody sees to it: whoever hears this has to call [`Journal::settle`] until that says true.
+    First,
+    /// It waits, and somebody sees to it.
+    Joined,
+}
+
+/// How many bytes wait at most.
+const MAX_WAITING: usize = 65_536;
 
 /// Why there is no journal, or no line.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +120,17 @@ impl Journal {
     }
 
     fn on(medium: Box<dyn Medium>, head: Head, length: u64, clock: Arc<dyn Clock>) -> Self {
-        Self { state: Mutex::new(State { medium, head, length, torn: false, line: Vec::new() }), clock }
+        let state = State {
+            medium,
+            head,
+            written: Head::default(),
+            length,
+            torn: false,
+            waiting: Vec::new(),
+            is_seen_to: false,
+            has_news: false,
+        };
+        Self { state: Mutex::new(state), clock }
     }
 
     /// Writes a line. When this returns an error, nothing of it is in the journal, and what it is about must not
@@ -108,8 +139,21 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`].
     pub fn write(&self, entry: Entry<'_>) -> Result<(), JournalError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(state.write(entry, self.clock.now().seconds())?)
+        let now = self.clock.now().seconds();
+        Ok(self.lock().write(entry, now)?)
+    }
+
+    /// Notes a line that nothing depends on. Its place in the chain is this one; it is written with the next line, or
+    /// when [`Journal::settle`] is called. A killed process loses it if neither has happened.
+    pub fn note(&self, entry: Entry<'_>) -> Noted {
+        let now = self.clock.now().seconds();
+        self.lock().note(entry, now)
+    }
+
+    /// Writes what waits. True when nothing waits and nothing has come since the last time: then nobody has to call
+    /// this until a line is the first again.
+    pub fn settle(&self) -> bool {
+        self.lock().settle()
     }
 
     /// Writes a line and waits until it is on the disk.
@@ -117,41 +161,94 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`].
     pub fn write_through(&self, entry: Entry<'_>) -> Result<(), JournalError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.write(entry, self.clock.now().seconds())?;
+        let now = self.clock.now().seconds();
+        let mut state = self.lock();
+        state.write(entry, now)?;
         Ok(state.medium.sync()?)
     }
 
-    /// The end of the journal.
+    /// The end of the journal, as it is written.
     pub fn head(&self) -> Head {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).head.clone()
+        let mut state = self.lock();
+        if state.flush().is_ok() { state.head.clone() } else { state.written.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn write(&mut self, mut entry: Entry<'_>, now: i64) -> io::Result<()> {
+    fn write(&mut self, entry: Entry<'_>, now: i64) -> io::Result<()> {
+        let waited = self.waiting.len();
+        let before = self.push(entry, now)?;
+        self.flush().inspect_err(|_| {
+            self.waiting.truncate(waited);
+            self.head = before;
+        })
+    }
+
+    fn note(&mut self, entry: Entry<'_>, now: i64) -> Noted {
+        // One that is too long is lost: nothing depends on it.
+        let _ = self.push(entry, now);
+        if self.waiting.len() > MAX_WAITING {
+            let _ = self.flush();
+        }
+        self.has_news = true;
+        if std::mem::replace(&mut self.is_seen_to, true) { Noted::Joined } else { Noted::First }
+    }
+
+    fn settle(&mut self) -> bool {
+        let written = self.flush().is_ok();
+        self.is_seen_to = std::mem::take(&mut self.has_news) || !written;
+        !self.is_seen_to
+    }
+
+    /// Puts a line to those that wait. Gives back the head that was.
+    fn push(&mut self, entry: Entry<'_>, now: i64) -> io::Result<Head> {
+        let start = self.waiting.len();
+        let entry = Entry { seq: self.head.lines, time: now, prev: Cow::Borrowed(&self.head.hash), ..entry };
+        let made = serde_json::to_writer(&mut self.waiting, &entry).map_err(io::Error::from);
+        let line = self.waiting.get(start..).unwrap_or_default();
+        let fits = made.and_then(|()| if line.len() as u64 >= chain::MAX_LINE { Err(too_long()) } else { Ok(()) });
+        if let Err(fault) = fits {
+            self.waiting.truncate(start);
+            return Err(fault);
+        }
+        let head = Head { lines: self.head.lines.saturating_add(1), hash: chain::hash_of(line) };
+        self.waiting.push(b'\n');
+        let before = std::mem::replace(&mut self.head, head);
+        if start == 0 {
+            self.written.clone_from(&before);
+        }
+        Ok(before)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         if self.torn {
             self.medium.cut(self.length)?;
             self.torn = false;
         }
-        entry.seq = self.head.lines;
-        entry.time = now;
-        entry.prev = Cow::Owned(self.head.hash.clone());
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, &entry)?;
-        drop(entry);
-        let hash = chain::hash_of(&self.line);
-        self.line.push(b'\n');
-        if self.line.len() as u64 > chain::MAX_LINE {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a line that is too long"));
+        if self.waiting.is_empty() {
+            return Ok(());
         }
-        if let Err(fault) = self.medium.append(&self.line) {
+        if let Err(fault) = self.medium.append(&self.waiting) {
             self.torn = self.medium.cut(self.length).is_err();
             return Err(fault);
         }
-        self.length = self.length.saturating_add(self.line.len() as u64);
-        self.head = Head { lines: self.head.lines.saturating_add(1), hash };
+        self.length = self.length.saturating_add(self.waiting.len() as u64);
+        self.waiting.clear();
         Ok(())
+    }
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "a line that is too long")
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let _ = self.flush();
     }
 }
 
@@ -204,102 +301,4 @@ impl fmt::Debug for Journal {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use countersign_testkit::FakeClock;
-
-    use super::*;
-    use crate::journal::verify;
-
-    /// Memory with room for so many bytes.
-    struct Small {
-        bytes: Arc<Mutex<Vec<u8>>>,
-        room: Arc<AtomicU64>,
-    }
-
-    impl Medium for Small {
-        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-            let mut held = self.bytes.lock().expect("not poisoned");
-            let room = usize::try_from(self.room.load(Ordering::SeqCst)).expect("small").saturating_sub(held.len());
-            held.extend_from_slice(&bytes[..room.min(bytes.len())]);
-            if bytes.len() > room { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-        }
-
-        fn cut(&mut self, length: u64) -> io::Result<()> {
-            self.bytes.lock().expect("not poisoned").truncate(usize::try_from(length).expect("small"));
-            Ok(())
-        }
-
-        fn sync(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn clock() -> Arc<dyn Clock> {
-        FakeClock::default().shared()
-    }
-
-    fn line(note: &str) -> Entry<'_> {
-        Entry::new(Event::Signed).of("reader").saying(note)
-    }
-
-    #[test]
-    fn a_full_disk_leaves_nothing_half_written_and_heals() {
-        let (bytes, room) = (Arc::default(), Arc::new(AtomicU64::new(220)));
-        let journal = Journal::new(Box::new(Small { bytes: Arc::clone(&bytes), room: Arc::clone(&room) }), clock());
-        journal.write(line("fits")).expect("room");
-        assert!(matches!(journal.write(line("does not")), Err(JournalError::Io(_))), "no room");
-        let head = verify(bytes.lock().expect("not poisoned").as_slice(), None).expect("whole");
-        assert_eq!(head, journal.head());
-        room.store(10_000, Ordering::SeqCst);
-        journal.write(line("again")).expect("room again");
-        let text = String::from_utf8(bytes.lock().expect("not poisoned").clone()).expect("text");
-        assert_eq!(verify(text.as_bytes(), Some(&head.hash)).expect("whole"), journal.head());
-        assert!(!text.contains("does not"));
-    }
-
-    #[test]
-    fn a_line_that_a_killed_writer_left_is_cut_off_and_said() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("journal.jsonl");
-        let journal = Journal::open(&path, clock()).expect("opens");
-        journal.write_through(line("one")).expect("written");
-        let head = journal.head();
-        assert!(matches!(Journal::open(&path, clock()), Err(JournalError::InUse)));
-        drop(journal);
-        OpenOptions::new().append(true).open(&path).expect("opens").write_all(b"{\"seq\":1,\"ti").expect("written");
-        let journal = Journal::open(&path, clock()).expect("opens");
-        let text = std::fs::read_to_string(&path).expect("text");
-        assert_eq!(verify(text.as_bytes(), Some(&head.hash)).expect("whole"), journal.head());
-        assert_eq!(journal.head().lines, 2);
-        assert!(text.contains(r#""event":"mended""#) && text.contains("12 bytes"), "{text}");
-    }
-
-    #[test]
-    fn edits_moves_and_cuts_are_found() {
-        let bytes = Arc::default();
-        let medium = Small { bytes: Arc::clone(&bytes), room: Arc::new(AtomicU64::new(100_000)) };
-        let journal = Journal::new(Box::new(medium), clock());
-        for note in ["one", "two", "three", "four"] {
-            journal.write(line(note)).expect("written");
-        }
-        let head = journal.head().hash;
-        let text = String::from_utf8(bytes.lock().expect("not poisoned").clone()).expect("text");
-        let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        let broken = |lines: &[&str]| {
-            let broken = verify(lines.concat().as_bytes(), Some(&head)).expect_err("broken");
-            (broken.line, broken.fault)
-        };
-        let edited = lines[1].replace("two", "zwei");
-        assert!(matches!(broken(&[lines[0], &edited, lines[2], lines[3]]), (3, ChainFault::Hash)));
-        assert!(matches!(broken(&[lines[0], lines[2], lines[3]]), (2, ChainFault::Number { expected: 1, found: 2 })));
-        assert!(matches!(broken(&[lines[0], lines[2], lines[1], lines[3]]), (2, ChainFault::Number { .. })));
-        assert!(matches!(broken(&lines[..3]), (3, ChainFault::HeadMissing)), "a cut end");
-        let last = lines[3].replace("four", "vier");
-        assert!(matches!(broken(&[lines[0], lines[1], lines[2], &last]), (4, ChainFault::HeadMissing)));
-        assert!(matches!(broken(&[lines[0], &lines[1][..20]]), (2, ChainFault::Torn)));
-        assert!(matches!(broken(&[lines[0], "{\"seq\":1}\n"]), (2, ChainFault::Unreadable)));
-        assert_eq!(verify(text.as_bytes(), Some(&head)).expect("whole").lines, 4);
-    }
-}
+mod tests;

@@ -24,6 +24,7 @@ async fn a_program_without_any_credential_reaches_the_api() {
         assert_eq!(said.field(field), None, "{field} in {said:?}");
     }
     assert_eq!(running.url.as_deref(), Some("http://localhost"));
+    agent.head();
     assert_eq!((world.count(Event::Signed), world.count(Event::Answered)), (1, 1));
     agent.stop().await;
     assert!(!socket.exists(), "the socket is taken away");

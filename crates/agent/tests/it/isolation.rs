@@ -48,6 +48,7 @@ async fn logs_journal_answers_and_debug_texts_hold_no_secret() {
         secrets.push(seen.headers["dpop"].to_str().expect("text").to_owned());
     }
     assert_eq!(secrets.len(), 6);
+    agent.head();
     let journal = std::fs::read_to_string(world.path("journal.jsonl")).expect("a journal");
     let debug = format!("{shown}{running:?}{agent:?}{client:?}");
     let log = String::from_utf8_lossy(&log.0.lock().expect("not poisoned")).into_owned();

@@ -44,9 +44,6 @@ pub enum CallError {
     /// There is no token.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The token cannot be sent in a field.
-    #[error("the token has characters that no header field can have")]
-    TokenNotSendable,
     /// No answer could be had.
     #[error("{url}: {fault}")]
     Transport {

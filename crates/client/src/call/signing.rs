@@ -70,7 +70,14 @@ impl Client {
     /// # Errors
     /// [`CallError::Endpoint`], [`CallError::OutsideResource`], [`CallError::NoResource`].
     pub fn signing(&self, method: &Method, url: &str) -> Result<Signing, CallError> {
-        let endpoint = Endpoint::parse(url)?;
+        self.signing_at(method, Endpoint::parse(url)?)
+    }
+
+    /// The same for a URL that was parsed before.
+    ///
+    /// # Errors
+    /// [`CallError::OutsideResource`], [`CallError::NoResource`].
+    pub fn signing_at(&self, method: &Method, endpoint: Endpoint) -> Result<Signing, CallError> {
         self.require_within_reach(&endpoint)?;
         Ok(Signing {
             client: self.clone(),
@@ -84,7 +91,7 @@ impl Client {
 
     /// A token is for one resource: at another server it would be somebody else's to use or to collect.
     fn require_within_reach(&self, endpoint: &Endpoint) -> Result<(), CallError> {
-        match self.enrolment.registration.reach() {
+        match &self.enrolment.registration.reach {
             None => Err(CallError::NoResource),
             Some(reach) if reach.contains(endpoint) => Ok(()),
             Some(reach) => Err(CallError::OutsideResource { url: endpoint.to_string(), resource: reach.to_string() }),
@@ -103,7 +110,8 @@ impl Signing {
         self.endpoint.as_str()
     }
 
-    pub(super) const fn endpoint(&self) -> &Endpoint {
+    /// The same, parsed.
+    pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
@@ -116,7 +124,7 @@ impl Signing {
         refuse_credentials(headers)?;
         let enrolment = &self.client.enrolment;
         let (token, source) = self.client.token_and_source().await?;
-        headers.insert(header::AUTHORIZATION, token.authorization().ok_or(CallError::TokenNotSendable)?);
+        headers.insert(header::AUTHORIZATION, token.authorization());
         let target = Target { method: &self.method, endpoint: &self.endpoint, token: Some(token.expose_secret()) };
         let attempt = match token.kind() {
             TokenKind::Dpop => Some(enrolment.prover.attach(headers, target, &self.attempts).await?),
@@ -206,7 +214,7 @@ impl Signing {
     }
 
     fn tell_clock(&self, seconds: i64) {
-        let origin = || self.endpoint.origin();
+        let origin = || self.endpoint.origin().to_owned();
         self.client.enrolment.observer.tell(|| Step::ClockCorrected { origin: origin(), seconds });
     }
 }

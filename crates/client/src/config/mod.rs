@@ -179,6 +179,12 @@ impl ClientConfig {
         self.base_url.as_deref()
     }
 
+    /// Below which URL its token may be sent; `None` when nothing says so.
+    pub(crate) fn reach(&self) -> Option<Endpoint> {
+        let url = self.base_url.as_deref().or(self.resource.as_deref())?;
+        Endpoint::parse(url).ok()
+    }
+
     /// How the client proves who it is.
     pub const fn authentication(&self) -> &Authentication {
         &self.authentication

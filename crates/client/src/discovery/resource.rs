@@ -101,7 +101,7 @@ fn places(url: &Endpoint, pointed_to: Option<&str>) -> Result<Vec<Endpoint>, Dis
     if let Some(pointed_to) = pointed_to {
         let place = parse(pointed_to)?;
         if place.origin() != url.origin() {
-            return Err(DiscoveryError::ResourceMetadataElsewhere { origin: shown(&place.origin()) });
+            return Err(DiscoveryError::ResourceMetadataElsewhere { origin: shown(place.origin()) });
         }
         return Ok(vec![place]);
     }

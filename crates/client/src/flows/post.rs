@@ -65,7 +65,7 @@ pub(crate) async fn post(
             Some(ErrorCode::InvalidDpopProof) => {
                 let offset = attempts.again_for_clock(&enrolment.prover, endpoint, attempt, &sent.answer.headers)?;
                 let Some(seconds) = offset else { return Err(refusal.at(endpoint)) };
-                enrolment.observer.tell(|| Step::ClockCorrected { origin: endpoint.origin(), seconds });
+                enrolment.observer.tell(|| Step::ClockCorrected { origin: endpoint.origin().to_owned(), seconds });
             }
             _ => return Err(refusal.at(endpoint)),
         }
@@ -145,7 +145,7 @@ impl Exchange {
     fn shown(&self, text: &str) -> Option<String> {
         let mut secrets: Vec<&str> = self.secrets.iter().map(|secret| secret.as_str()).collect();
         if let Some(attempt) = &self.attempt {
-            secrets.push(&attempt.proof);
+            secrets.push(attempt.proof.to_str().unwrap_or_default());
             secrets.push(attempt.nonce.as_ref().map_or("", |nonce| nonce.as_str()));
         }
         shown_without(text, &secrets)

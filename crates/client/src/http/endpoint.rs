@@ -8,7 +8,11 @@ use reqwest::Url;
 /// An absolute https URL, or an http one of a loopback host. User information and fragment are taken off: a request
 /// carries neither.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Endpoint(Url);
+pub struct Endpoint {
+    url: Url,
+    /// How much of it is the origin, in bytes.
+    origin: usize,
+}
 
 impl Endpoint {
     /// The longest URL that is read, in bytes.
@@ -30,30 +34,38 @@ impl Endpoint {
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.set_fragment(None);
-        let endpoint = Self(url);
+        let endpoint = Self::of(url);
         if endpoint.is_https() || endpoint.is_loopback() { Ok(endpoint) } else { Err(EndpointError::PlainHttp) }
     }
 
+    /// There is no user information and no default port in the text, and the path begins with a slash.
+    fn of(url: Url) -> Self {
+        let host = url.scheme().len().saturating_add("://".len());
+        let path = url.as_str().get(host..).and_then(|rest| rest.find('/'));
+        let origin = path.map_or(url.as_str().len(), |length| host.saturating_add(length));
+        Self { url, origin }
+    }
+
     /// Scheme, host and, unless it is the scheme's default, port.
-    pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
+    pub fn origin(&self) -> &str {
+        self.url.as_str().get(..self.origin).unwrap_or_default()
     }
 
     /// The path and, if there is one, the query, as they are sent and signed.
     pub fn path_and_query(&self) -> &str {
-        self.0.as_str().get(self.origin().len()..).unwrap_or("/")
+        self.url.as_str().get(self.origin..).unwrap_or("/")
     }
 
     /// True when the host is `localhost`, in `127.0.0.0/8`, or `[::1]`.
     pub fn is_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.url.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
     /// The URL as it is called, without its query.
     pub fn without_query(&self) -> String {
-        let mut url = self.0.clone();
+        let mut url = self.url.clone();
         url.set_query(None);
         url.into()
     }
@@ -68,13 +80,29 @@ impl Endpoint {
 
     /// The same with `query` after the query that it has.
     pub(crate) fn with_more_query(&self, query: &str) -> Result<Self, EndpointError> {
-        let mut url = self.0.clone();
+        let mut url = self.url.clone();
         let whole = match url.query() {
             Some(old) if !old.is_empty() => format!("{old}&{query}"),
             _ => query.to_owned(),
         };
         url.set_query(Some(&whole));
-        if url.as_str().len() > Self::MAX_LENGTH { Err(EndpointError::TooLong) } else { Ok(Self(url)) }
+        if url.as_str().len() > Self::MAX_LENGTH { Err(EndpointError::TooLong) } else { Ok(Self::of(url)) }
+    }
+
+    /// Another URL of the same origin: the same as parsing the whole, without looking at the host once more. `path`
+    /// begins with a slash; neither has a fragment.
+    ///
+    /// # Errors
+    /// [`EndpointError::TooLong`].
+    pub fn with_target(&self, path: &str, query: Option<&str>) -> Result<Self, EndpointError> {
+        let length = path.len().saturating_add(query.map_or(0, |query| query.len().saturating_add(1)));
+        if self.origin.saturating_add(length) > Self::MAX_LENGTH {
+            return Err(EndpointError::TooLong);
+        }
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url.set_query(query);
+        Ok(Self { url, origin: self.origin })
     }
 
     /// Where `location`, perhaps relative, leads from here.
@@ -82,31 +110,34 @@ impl Endpoint {
         if location.len() > Self::MAX_LENGTH {
             return Err(EndpointError::TooLong);
         }
-        let url = self.0.join(location).map_err(|_| EndpointError::NotAUrl)?;
+        let url = self.url.join(location).map_err(|_| EndpointError::NotAUrl)?;
         Self::parse(url.as_str())
     }
 
     pub(crate) fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+        self.url.scheme() == "https"
     }
 
     /// The path.
     pub fn path(&self) -> &str {
-        self.0.path()
+        self.url.path()
     }
 
     /// The whole, as it is sent and signed. The query may hold secrets.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.url.as_str()
     }
 
     pub(crate) fn to_url(&self) -> Url {
-        self.0.clone()
+        self.url.clone()
     }
 }
 
 /// True when decoding slashes, back-slashes and dots gives a segment `..`.
 fn climbs(path: &str) -> bool {
+    if !path.contains("..") && !path.contains('%') {
+        return false;
+    }
     let lower = path.to_ascii_lowercase().replace("%25", "%");
     let decoded = lower.replace("%2f", "/").replace("%5c", "/").replace("%2e", ".");
     decoded.split(['/', '\\']).any(|segment| segment.split(';').next() == Some(".."))
@@ -144,7 +175,42 @@ pub enum EndpointError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Whatever URL it is, its parts are those that the library's own parser finds.
+    fn require_same_parts(endpoint: &Endpoint) -> Result<(), TestCaseError> {
+        prop_assert_eq!(endpoint.origin(), endpoint.url.origin().ascii_serialization());
+        prop_assert_eq!(format!("{}{}", endpoint.origin(), endpoint.path_and_query()), endpoint.as_str());
+        prop_assert!(endpoint.path_and_query().starts_with('/'));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn another_target_is_what_parsing_the_whole_gives(
+            origin in "https?://(user:word@)?(localhost|127\\.0\\.0\\.1|\\[::1\\]|LOCALHOST)(:(80|443|8443))?",
+            path in "/[!-~é]{0,24}",
+            query in proptest::option::of("[!-~é]{0,16}"),
+        ) {
+            prop_assume!(!path.contains(['?', '#']) && !query.as_ref().is_some_and(|query| query.contains('#')));
+            let base = Endpoint::parse(&origin).expect("a URL");
+            let query_part = query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+            let whole = Endpoint::parse(&format!("{origin}{path}{query_part}")).expect("a URL");
+            require_same_parts(&whole)?;
+            let made = base.with_target(&path, query.as_deref()).expect("a URL");
+            prop_assert_eq!(made.as_str(), whole.as_str());
+        }
+    }
+
+    #[test]
+    fn another_target_may_be_too_long() {
+        let base = Endpoint::parse("https://a.example").expect("a URL");
+        let fits = format!("/{}", "x".repeat(Endpoint::MAX_LENGTH - base.origin().len() - 1));
+        assert!(base.with_target(&fits, None).is_ok());
+        assert_eq!(base.with_target(&fits, Some("")), Err(EndpointError::TooLong));
+    }
 
     fn contains(resource: &str, url: &str) -> bool {
         Endpoint::parse(resource).expect("a URL").contains(&Endpoint::parse(url).expect("a URL"))

@@ -72,8 +72,7 @@ impl Session {
 
     /// Below which URL its token may be sent.
     pub fn reach(&self) -> Option<Endpoint> {
-        let url = self.config.base_url.as_deref().or(self.config.resource.as_deref())?;
-        Endpoint::parse(url).ok()
+        self.config.reach()
     }
 
     /// True when a new access token can be had without a person.

@@ -42,6 +42,20 @@ impl TokenCache {
         R: Future<Output = Result<(AccessToken, Source), TokenError>> + Send,
     {
         let seen = self.fetches.load(Ordering::Acquire);
+        let held = self.state.try_lock().ok().and_then(|state| state.held.clone());
+        match held.filter(|token| token.is_usable(now)) {
+            Some(held) => Ok((held, Source::Kept)),
+            // Rare and large: every call would carry the room for it along.
+            None => Box::pin(self.wait(seen, now, fetch)).await,
+        }
+    }
+
+    /// `seen` fetches had ended when it was asked for.
+    async fn wait<F, R>(&self, seen: u64, now: Timestamp, fetch: F) -> Result<(Arc<AccessToken>, Source), TokenError>
+    where
+        F: FnOnce(Option<Arc<AccessToken>>) -> R + Send,
+        R: Future<Output = Result<(AccessToken, Source), TokenError>> + Send,
+    {
         let mut state = self.state.lock().await;
         if let Some(held) = state.held.as_ref().filter(|token| token.is_usable(now)) {
             return Ok((held.clone(), Source::Kept));

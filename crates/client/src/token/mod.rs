@@ -5,6 +5,7 @@ mod watch;
 
 use std::fmt;
 
+use bytes::Bytes;
 use countersign_dpop::time::Timestamp;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -69,6 +70,8 @@ impl fmt::Debug for RefreshToken {
 #[derive(Clone)]
 pub struct AccessToken {
     text: SecretString,
+    /// Scheme and token, as they are sent. Its bytes are wiped with the last clone.
+    field: HeaderValue,
     kind: TokenKind,
     scope: Option<String>,
     expires_at: Option<Timestamp>,
@@ -102,7 +105,8 @@ impl AccessToken {
         renew_at: Option<Timestamp>,
     ) -> Option<Self> {
         let fits = (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        fits.then(|| Self { text: text.into(), kind, scope, expires_at, renew_at })
+        let field = fits.then(|| secret_field(format!("{} {text}", kind.scheme())))??;
+        Some(Self { text: text.into(), field, kind, scope, expires_at, renew_at })
     }
 
     /// The token itself. Keep it out of logs, arguments and environments.
@@ -136,12 +140,16 @@ impl AccessToken {
     }
 
     /// The value of `Authorization`.
-    pub(crate) fn authorization(&self) -> Option<HeaderValue> {
-        let text = Zeroizing::new(format!("{} {}", self.kind.scheme(), self.expose_secret()));
-        let mut value = HeaderValue::from_str(&text).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        self.field.clone()
     }
+}
+
+/// A field's value that is not printed, and wiped with its last clone; `None` for a text that no field can hold.
+pub(crate) fn secret_field(text: String) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(Zeroizing::new(text))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl fmt::Debug for AccessToken {
