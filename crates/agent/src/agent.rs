@@ -1,12 +1,13 @@
 //! The agent: its bindings, its journal, its control socket.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
+use std::{fmt, fs, io};
 
 use countersign_client::EndpointError;
 use countersign_dpop::jose::Jkt;
@@ -18,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::approval::Approvals;
-use crate::binding::{Binding, BindingName, BindingSettings};
+use crate::binding::{Binding, BindingName, BindingSettings, Listen};
 use crate::control;
 use crate::door::{Door, DoorBody, Entrance, Shared, forwarder};
 use crate::journal::{Entry, Event, Head, Journal, JournalError};
@@ -101,9 +102,17 @@ struct Inner {
     revoke: OnceLock<Box<Revoke>>,
 }
 
-struct Opened {
-    binding: Arc<Binding>,
-    socket: Option<PathBuf>,
+/// A binding, and how programs reach it.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) binding: Arc<Binding>,
+    pub(crate) socket: Option<PathBuf>,
+    /// Of a port, without its path.
+    pub(crate) address: Option<SocketAddr>,
+    /// With the path of a port: whoever knows it can send requests.
+    pub(crate) url: Option<String>,
+    /// Where the path of a port is kept.
+    kept: Option<PathBuf>,
 }
 
 /// What has to be done at the issuer and in the key store when a binding is revoked; the text says what failed.
@@ -170,7 +179,13 @@ impl Agent {
             binding: Arc::clone(&binding),
             door: door.clone(),
         };
-        let opened = Opened { binding: Arc::clone(&binding), socket: running.socket.clone() };
+        let opened = Opened {
+            binding: Arc::clone(&binding),
+            socket: running.socket.clone(),
+            address: bound.address(),
+            url: running.url.clone(),
+            kept: if let Listen::KeptPort { file, .. } = listen { Some(file) } else { None },
+        };
         self.write_bindings().insert(binding.name.clone(), opened);
         let (ending, idle) = (self.0.ending.clone(), self.0.settings.head_wait);
         self.0.tasks.spawn(bound.serve(door, ending, idle));
@@ -182,7 +197,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Listen`].
     pub async fn open_control(&self, path: &Path) -> Result<(), AgentError> {
-        let bound = Bound::bind(&crate::binding::Listen::Socket(path.to_owned())).await?;
+        let bound = Bound::bind(&Listen::Socket(path.to_owned())).await?;
         let serving = control::serve(bound, self.clone(), self.0.ending.clone());
         self.0.tasks.spawn(serving);
         Ok(())
@@ -193,9 +208,9 @@ impl Agent {
         self.read_bindings().values().map(|opened| Arc::clone(&opened.binding)).collect()
     }
 
-    /// The socket of a binding, if it has one.
-    pub(crate) fn socket_of(&self, name: &BindingName) -> Option<PathBuf> {
-        self.read_bindings().get(name).and_then(|opened| opened.socket.clone())
+    /// The bindings with their addresses.
+    pub(crate) fn opened(&self) -> Vec<Opened> {
+        self.read_bindings().values().cloned().collect()
     }
 
     /// Says what else there is to do when a binding is revoked. Can be said once.
@@ -253,14 +268,16 @@ impl Agent {
     /// # Errors
     /// What failed, in words; the binding has ended all the same.
     pub async fn revoke(&self, name: &BindingName) -> Result<(), String> {
-        let binding = self.read_bindings().get(name).map(|opened| Arc::clone(&opened.binding));
-        let binding = binding.ok_or_else(|| "there is no such binding".to_owned())?;
+        let opened = self.read_bindings().get(name).cloned();
+        let Opened { binding, kept, .. } = opened.ok_or_else(|| "there is no such binding".to_owned())?;
         binding.revoked.cancel();
         let written = self.0.shared.journal.write_through(Entry::new(Event::Revoked).of(name.as_str()));
+        let forgotten = kept.map_or(Ok(()), |file| forget(&file));
         if let Some(revoke) = self.0.revoke.get() {
             revoke(binding).await?;
         }
-        written.map_err(|fault| fault.to_string())
+        written.map_err(|fault| fault.to_string())?;
+        forgotten.map_err(|fault| format!("the path of its port is kept still: {fault}"))
     }
 
     /// Ends the agent: no new connections, requests under way are finished.
@@ -325,6 +342,14 @@ impl Agent {
 
     fn write_bindings(&self) -> RwLockWriteGuard<'_, BTreeMap<BindingName, Opened>> {
         self.0.bindings.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The next start makes a new one.
+fn forget(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
+        Err(_) | Ok(()) => Ok(()),
     }
 }
 

@@ -53,6 +53,14 @@ pub enum Listen {
     Socket(PathBuf),
     /// A port of the loopback interface, with a path that cannot be guessed.
     Port(SocketAddr),
+    /// The same, with port and path kept in a file, so that both are the same at the next start; the path is made anew
+    /// when the binding is revoked, and when somebody else has the port, who may have got what programs sent there.
+    KeptPort {
+        /// Loopback address; port 0 for any.
+        address: SocketAddr,
+        /// The file, which is the owner's only.
+        file: PathBuf,
+    },
     /// No address: requests come from this process.
     Nowhere,
 }

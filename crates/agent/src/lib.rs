@@ -20,6 +20,7 @@ mod lock;
 mod peer;
 mod place;
 pub mod policy;
+mod port;
 mod refusal;
 
 pub use self::agent::{Agent, AgentError, AgentSettings, Revoke, Revoking, Running};

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-use countersign_dpop::jose::encode_base64url;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -29,6 +27,7 @@ use crate::binding::Listen;
 use crate::door::{Door, DoorBody, Entrance};
 use crate::journal::{Entry, Event};
 use crate::peer::{Peer, plain_method};
+use crate::port::{KeptPort, SecretPath};
 use crate::refusal::{Code, Refusal};
 
 /// Connections of one binding at a time; more wait.
@@ -40,7 +39,7 @@ const READ_AHEAD: usize = 65_536;
 /// How long to wait when the system has no more sockets to give.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The part of a mode that is about everybody but the owner.
-const OTHERS: u32 = 0o077;
+pub(crate) const OTHERS: u32 = 0o077;
 /// The longest path that a socket's address holds, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -49,7 +48,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Debug)]
 pub(crate) enum Bound {
     Socket { listener: UnixListener, path: PathBuf },
-    Port { listener: TcpListener, address: SocketAddr, secret: String },
+    Port { listener: TcpListener, address: SocketAddr, secret: SecretPath },
     Nowhere,
 }
 
@@ -85,7 +84,8 @@ impl Bound {
     pub(crate) async fn bind(listen: &Listen) -> Result<Self, ListenError> {
         match listen {
             Listen::Socket(path) => bind_socket(path).await,
-            Listen::Port(address) => bind_port(*address).await,
+            Listen::Port(address) => bind_port(*address, SecretPath::draw()?).await,
+            Listen::KeptPort { address, file } => bind_kept_port(*address, file).await,
             Listen::Nowhere => Ok(Self::Nowhere),
         }
     }
@@ -94,7 +94,7 @@ impl Bound {
     pub(crate) fn url(&self) -> Option<String> {
         match self {
             Self::Socket { .. } => Some("http://localhost".to_owned()),
-            Self::Port { address, secret, .. } => Some(format!("http://{address}/{secret}")),
+            Self::Port { address, secret, .. } => Some(format!("http://{address}/{}", secret.as_str())),
             Self::Nowhere => None,
         }
     }
@@ -106,6 +106,14 @@ impl Bound {
         }
     }
 
+    /// Address and port, without the path.
+    pub(crate) const fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Port { address, .. } => Some(*address),
+            Self::Socket { .. } | Self::Nowhere => None,
+        }
+    }
+
     /// Serves until `ending`.
     pub(crate) async fn serve(self, door: Door, ending: CancellationToken, idle: Duration) {
         let shared = Serving { door, ending, idle, tasks: TaskTracker::new() };
@@ -114,7 +122,7 @@ impl Bound {
                 shared.serve_socket(&listener).await;
                 let _ = fs::remove_file(path);
             }
-            Self::Port { listener, address, secret } => shared.serve_port(&listener, address, secret).await,
+            Self::Port { listener, address, secret } => shared.serve_port(&listener, address, &secret).await,
             Self::Nowhere => shared.ending.cancelled().await,
         }
         shared.tasks.close();
@@ -153,16 +161,40 @@ async fn bind_socket(path: &Path) -> Result<Bound, ListenError> {
     Ok(Bound::Socket { listener, path: path.to_owned() })
 }
 
-async fn bind_port(address: SocketAddr) -> Result<Bound, ListenError> {
+async fn bind_port(address: SocketAddr, secret: SecretPath) -> Result<Bound, ListenError> {
     if !address.ip().is_loopback() {
         return Err(ListenError::NotLoopback(address));
     }
     let failed = |fault| ListenError::Io { place: address.to_string(), fault };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let mut secret = [0; 24];
-    rand::fill(&mut secret).map_err(|_| ListenError::NoRandomness)?;
-    Ok(Bound::Port { listener, address, secret: encode_base64url(secret) })
+    Ok(Bound::Port { listener, address, secret })
+}
+
+async fn bind_kept_port(address: SocketAddr, file: &Path) -> Result<Bound, ListenError> {
+    let bound = match KeptPort::read(file) {
+        Some(kept) => bind_again(address, kept, file).await?,
+        None => bind_port(address, SecretPath::draw()?).await?,
+    };
+    if let Bound::Port { address, secret, .. } = &bound {
+        let failed = |fault| ListenError::Io { place: file.display().to_string(), fault };
+        KeptPort::write(file, *address, secret).map_err(failed)?;
+    }
+    Ok(bound)
+}
+
+/// Somebody else who has the port may have got what programs sent there: its path is good no more.
+async fn bind_again(address: SocketAddr, kept: KeptPort, file: &Path) -> Result<Bound, ListenError> {
+    let any = address.port() == 0;
+    let wanted = if any { SocketAddr::new(address.ip(), kept.number) } else { address };
+    match bind_port(wanted, kept.path).await {
+        Err(ListenError::Io { .. }) if any => bind_port(address, SecretPath::draw()?).await,
+        Err(fault @ ListenError::Io { .. }) => {
+            let _ = fs::remove_file(file);
+            Err(fault)
+        }
+        bound => bound,
+    }
 }
 
 struct Serving {
@@ -206,9 +238,9 @@ impl Serving {
         }
     }
 
-    async fn serve_port(&self, listener: &TcpListener, address: SocketAddr, secret: String) {
+    async fn serve_port(&self, listener: &TcpListener, address: SocketAddr, secret: &SecretPath) {
         let authorities = Arc::new([address.to_string(), format!("localhost:{}", address.port())]);
-        let way = Way::Port { authorities, base: format!("/{secret}").into() };
+        let way = Way::Port { authorities, base: format!("/{}", secret.as_str()).into() };
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         while let Some(place) = self.place(&places).await {
             let Some(accepted) = self.ending.run_until_cancelled(listener.accept()).await else { return };

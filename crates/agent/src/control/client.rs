@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use crate::approval::{Ask, Decision};
-use crate::control::{Decided, Failed, Leak, Password, Revoke, Revoked, Status, Waiting};
+use crate::control::{Address, Decided, Failed, Leak, Password, Revoke, Revoked, Status, Waiting};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 4_194_304;
@@ -59,6 +59,14 @@ impl ControlClient {
     /// See [`ControlError`].
     pub async fn status(&self) -> Result<Status, ControlError> {
         self.ask(Method::GET, "/status", None::<&()>).await
+    }
+
+    /// The addresses of the bindings, with what is secret in them. The agent notes in its journal who asked.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn addresses(&self) -> Result<Vec<Address>, ControlError> {
+        self.ask(Method::GET, "/addresses", None::<&()>).await
     }
 
     /// What waits for a person, as soon as it is another version than `seen`, or after some time.

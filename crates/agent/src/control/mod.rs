@@ -1,9 +1,11 @@
 //! The control socket: how a person at this machine sees and steers a running agent. HTTP with JSON, for the owner's
-//! processes only. It lists, approves, locks, ends and explains; it gives out no key, token, proof or nonce.
+//! processes only. It lists, approves, locks, ends and explains; it gives out no key, token, proof or nonce. The path
+//! of a port is given out only where it is asked for by itself.
 //!
 //! | request | what it does |
 //! |---|---|
 //! | `GET /status` | the bindings, the lock, the end of the journal |
+//! | `GET /addresses` | the URL of every binding, with the path of its port; noted in the journal |
 //! | `GET /approvals?seen=N` | what waits for a person; waits itself until that changes from version `N` |
 //! | `POST /approvals/ID` `{"decision":"once"}`, `{"decision":{"for":600}}`, `{"decision":"deny"}` | decides |
 //! | `POST /lock`, `POST /unlock` `{"password":"…"}` | locks, unlocks |
@@ -13,6 +15,8 @@
 mod client;
 mod server;
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -53,8 +57,26 @@ pub struct BindingStatus {
     pub ends_at: Option<i64>,
     /// The socket, if it has one.
     pub socket: Option<PathBuf>,
+    /// Address and port, if it has one, without the path that cannot be guessed.
+    pub address: Option<SocketAddr>,
     /// True once it is revoked.
     pub revoked: bool,
+}
+
+/// The address of one binding as programs use it.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Address {
+    /// The binding.
+    pub binding: String,
+    /// The URL that stands for the resource. That of a port has the path that cannot be guessed: whoever knows it can
+    /// send requests.
+    pub url: Option<String>,
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address").field("binding", &self.binding).finish_non_exhaustive()
+    }
 }
 
 /// Something that was approved for longer than one request.

@@ -21,7 +21,9 @@ use zeroize::Zeroizing;
 
 use crate::agent::Agent;
 use crate::approval::{Ask, Decision, DecisionError};
-use crate::control::{BindingStatus, Decided, Failed, GrantStatus, Leak, Password, Revoke, Revoked, Status, Waiting};
+use crate::control::{
+    Address, BindingStatus, Decided, Failed, GrantStatus, Leak, Password, Revoke, Revoked, Status, Waiting,
+};
 use crate::journal::{Entry, Event};
 use crate::listener::Bound;
 use crate::lock::LockError;
@@ -84,6 +86,7 @@ async fn answer(agent: &Agent, peer: &Peer, request: Request<Incoming>) -> Answe
     };
     match (&head.method, steps.as_slice()) {
         (&Method::GET, ["status"]) => json(&status(agent)),
+        (&Method::GET, ["addresses"]) => addresses(agent, peer),
         (&Method::GET, ["approvals"]) => waiting(agent, head.uri.query()).await,
         (&Method::POST, ["approvals", id]) => match (id.parse(), read::<Decided>(&body)) {
             (Ok(id), Some(decided)) => decide(agent, peer, id, decided.decision),
@@ -110,14 +113,15 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 
 fn status(agent: &Agent) -> Status {
     let head = agent.head();
-    let bindings = agent.bindings().into_iter().map(|binding| BindingStatus {
-        name: binding.name().to_string(),
-        resource: binding.resource(),
-        jkt: binding.jkt().to_string(),
-        approval: binding.policy.approval.as_str().to_owned(),
-        ends_at: binding.ends_at().map(countersign_dpop::time::Timestamp::seconds),
-        socket: agent.socket_of(binding.name()),
-        revoked: binding.revoked.is_cancelled(),
+    let bindings = agent.opened().into_iter().map(|opened| BindingStatus {
+        name: opened.binding.name().to_string(),
+        resource: opened.binding.resource(),
+        jkt: opened.binding.jkt().to_string(),
+        approval: opened.binding.policy.approval.as_str().to_owned(),
+        ends_at: opened.binding.ends_at().map(countersign_dpop::time::Timestamp::seconds),
+        socket: opened.socket,
+        address: opened.address,
+        revoked: opened.binding.revoked.is_cancelled(),
     });
     let grants = agent.approvals().grants().into_iter();
     Status {
@@ -134,6 +138,20 @@ fn status(agent: &Agent) -> Status {
             })
             .collect(),
     }
+}
+
+/// Shown only when it is written down.
+fn addresses(agent: &Agent, peer: &Peer) -> Answer {
+    let mut entry = Entry::new(Event::Revealed);
+    entry.process = Cow::Borrowed(&peer.chain);
+    entry.uid = Some(peer.uid);
+    entry.verified = Some(peer.verified);
+    if let Err(fault) = agent.record(entry) {
+        return failed(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string());
+    }
+    let opened = agent.opened().into_iter();
+    let addresses = opened.map(|opened| Address { binding: opened.binding.name().to_string(), url: opened.url });
+    json(&addresses.collect::<Vec<_>>())
 }
 
 async fn waiting(agent: &Agent, query: Option<&str>) -> Answer {

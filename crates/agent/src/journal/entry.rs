@@ -36,6 +36,8 @@ pub enum Event {
     Unlocked,
     /// A binding was revoked.
     Revoked,
+    /// A person was shown the addresses of ports, with the paths that cannot be guessed.
+    Revealed,
     /// Bytes of a secret were found in what a program wrote, and kept back.
     Leaked,
     /// The agent ended.

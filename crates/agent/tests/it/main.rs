@@ -7,4 +7,5 @@ mod hostile;
 mod http;
 mod isolation;
 mod journal;
+mod ports;
 mod world;

@@ -18,7 +18,7 @@ use countersign_client::config::{Authentication, ClientSecret, KeyPlaces};
 use countersign_client::keys::{KeyName, KeyPlace, KeyStore, MemoryKeyStore};
 use countersign_client::{Client, ClientConfig};
 use countersign_dpop::jose::Algorithm;
-use countersign_dpop::time::SystemClock;
+use countersign_dpop::time::{Clock, SystemClock};
 use countersign_gateway::{DecisionLines, Gateway, GatewayConfig};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -80,13 +80,17 @@ impl World {
     }
 
     pub(crate) fn client_with(&self, resource: &str, keys: &MemoryKeyStore) -> Client {
+        self.client_at(resource, keys, Arc::new(SystemClock))
+    }
+
+    pub(crate) fn client_at(&self, resource: &str, keys: &MemoryKeyStore, clock: Arc<dyn Clock>) -> Client {
         let places = KeyPlaces { store: KeyPlace::Memory, dpop: KeyName::parse("dpop").expect("a name") };
         let secret = ClientSecret::Inline(CLIENT_SECRET.to_owned().into());
         let authentication = Authentication::ClientSecretBasic { secret };
         let config = ClientConfig::new(&self.issuer, "agent", authentication, places)
             .and_then(|config| config.with_resource(resource))
             .expect("a client's configuration");
-        Client::open(&config, keys, Arc::new(SystemClock)).expect("a client")
+        Client::open(&config, keys, clock).expect("a client")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

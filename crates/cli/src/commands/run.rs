@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use countersign_agent::journal::{Entry, Event};
-use countersign_agent::{AgentSettings, LaterSecrets, Listen, OutputFilter, Running};
+use countersign_agent::{AgentSettings, BindingName, LaterSecrets, Listen, OutputFilter, Running};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,7 +63,7 @@ impl RunCommand {
     /// Runs the program to its end.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         logging::start(&self.log, LevelFilter::WARN);
-        let listen = |directory: &std::path::Path| {
+        let listen = |directory: &Path, _: &BindingName| {
             if self.socket { Listen::Socket(directory.join("run.sock")) } else { quick::listen(None, None) }
         };
         let (home, running) = self.quick.open(&self.resource, listen, AgentSettings::default()).await?;

@@ -82,6 +82,41 @@ fn a_program_gets_an_address_and_a_person_sees_and_steers() {
 }
 
 #[test]
+fn a_port_is_where_it_was_after_a_restart_and_its_path_is_shown_on_a_terminal_only() {
+    let (system, directory) = (System::shared(), TempDir::new().unwrap());
+    let (client, directory) = (system.data.join("client.toml"), directory.path().join("agent"));
+    let arguments = ["agent", "--resource", &system.gateway, "--client", client.to_str().unwrap(), "--directory"];
+    let start = || {
+        let mut running =
+            Running::start(arguments.into_iter().chain([directory.to_str().unwrap()]), &[], Path::new("/"));
+        let url = running.stderr_line("ready ").strip_prefix("ready ").unwrap().to_owned();
+        (running, url)
+    };
+    let (running, first) = start();
+    running.terminate();
+    assert_eq!(running.end().code, Some(0));
+    let (_running, second) = start();
+    assert_eq!(first, second);
+
+    let (address, path) = first.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let status =
+        |more: &[&str]| Ended::run(countersign().args(["agent", "status", "--directory"]).arg(&directory).args(more));
+    let json: Value = serde_json::from_str(&status(&["--json"]).printed()).unwrap();
+    assert_eq!(json["bindings"][0]["address"], address);
+    let shown = status(&[]).printed();
+    assert!(shown.contains(&format!("at http://{address}/… (the path is secret: --reveal shows it)")), "{shown}");
+    assert!(!shown.contains(path) && !json.to_string().contains(path));
+    status(&["--reveal"]).is_refused("the path of a port is shown on a terminal only");
+    // `script` gives it a terminal.
+    let line =
+        format!("{} agent status --reveal --directory '{}'", env!("CARGO_BIN_EXE_countersign"), directory.display());
+    let revealed = std::process::Command::new("script").args(["-qec", &line, "/dev/null"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&revealed.stdout).contains(&format!("at {first}")), "{revealed:?}");
+    let journal = fs::read_to_string(directory.join("journal.jsonl")).unwrap();
+    assert_eq!((journal.matches(r#""event":"revealed""#).count(), journal.contains(path)), (1, false), "{journal}");
+}
+
+#[test]
 fn a_killed_agent_starts_again_where_it_was() {
     let (system, directory) = (System::shared(), TempDir::new().unwrap());
     let agent = Served::start(&system, directory.path(), &[]);
@@ -210,53 +245,6 @@ fn a_configuration_serves_bindings_and_its_faults_have_a_line() {
     assert_eq!(shared.code, Some(2));
     assert!(shared.stderr.contains("have the same key"), "{shared:?}");
     Ended::of(["agent"]).is_refused("nothing to sign for");
-}
-
-fn run(system: &System, directory: &Path, more: &[&str], command: &[&str]) -> Ended {
-    let client = system.data.join("client.toml");
-    Ended::run(
-        countersign()
-            .env("GITHUB_TOKEN", "canary-github")
-            .env("OPENAI_API_KEY", "canary-openai")
-            .env("MY_OWN_TOKEN", "kept")
-            .args(["run", "--resource", &system.gateway, "--client", client.to_str().unwrap()])
-            .args(["--directory", directory.join("agent").to_str().unwrap()])
-            .args(more)
-            .arg("--")
-            .args(command),
-    )
-}
-
-#[test]
-fn run_gives_an_address_and_no_secret_and_the_programs_exit_code() {
-    let (system, directory) = (System::shared(), TempDir::new().unwrap());
-    let more = ["--env", "API_BASE", "--keep", "MY_OWN_TOKEN"];
-    let program = "env; cat /proc/self/cmdline | tr '\\0' ' '; ls -l /proc/self/fd; exit 7";
-    let ended = run(&system, directory.path(), &more, &["sh", "-c", program]);
-    assert_eq!(ended.code, Some(7), "{ended:?}");
-    assert!(!ended.stdout.contains("canary") && ended.stdout.contains("MY_OWN_TOKEN=kept"), "{ended:?}");
-    let url = ended.stdout.lines().find_map(|line| line.strip_prefix("COUNTERSIGN_URL=")).unwrap();
-    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
-    assert!(ended.stdout.contains(&format!("API_BASE={url}")), "{ended:?}");
-    assert!(!ended.stdout.contains("journal"), "no open file of the agent's: {ended:?}");
-    let ended = run(&system, directory.path(), &["--socket"], &["sh", "-c", "test -S \"$COUNTERSIGN_SOCKET\""]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    run(&system, directory.path(), &[], &["/no/such/program"]).is_refused("cannot run /no/such/program");
-}
-
-#[test]
-fn run_keeps_canaries_back_and_reports_them() {
-    let (system, directory) = (System::shared(), TempDir::new().unwrap());
-    let canaries = directory.path().join("canaries");
-    fs::write(&canaries, "canary-of-a-person-0123\n").unwrap();
-    let more = ["--canaries", canaries.to_str().unwrap()];
-    let program = "printf 'a canary-of-a-per'; printf 'son-0123 b\\n'; printf 'eyJ0eXAiOiJkcG9wK2p3dC'; echo end >&2";
-    let ended = run(&system, directory.path(), &more, &["sh", "-c", program]);
-    assert_eq!(ended.code, Some(1), "a finding: {ended:?}");
-    assert_eq!(ended.stdout, format!("a {} b\n{}", "*".repeat(23), "*".repeat(22)));
-    assert!(ended.stderr.contains("2 times in the output of a program; it was kept back"), "{ended:?}");
-    let journal = fs::read_to_string(directory.path().join("agent/journal.jsonl")).unwrap();
-    assert!(journal.contains(r#""event":"leaked""#) && !journal.contains("canary-of"), "{journal}");
 }
 
 #[test]

@@ -191,11 +191,19 @@ fn a_revoked_binding_of_a_running_agent_leaves_no_token_that_lives() {
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let arguments = ["agent", "--resource", &site.api, "--client-id", "cli", "--no-browser", "--name", "reader"];
     let places = ["--directory", directory.to_str().unwrap()];
-    let mut agent = Running::start([&arguments[..], &places].concat(), &variables, home.0.path());
+    let start = || Running::start([&arguments[..], &places].concat(), &variables, home.0.path());
+    let mut agent = start();
     let url = agent.stderr_line("  http").trim().to_owned();
     Browser::default().log_in(&site.issuer, &url);
     let address = agent.stderr_line("ready ").trim_start_matches("ready ").to_owned();
     let ask = || crate::http::get(&format!("{address}/orders"), &[]).status;
+    assert_eq!(ask(), 404, "signed, and let in");
+
+    // A restart keeps session, key and address: nobody is asked to log in.
+    agent.terminate();
+    assert_eq!(agent.end().code, Some(0));
+    let mut agent = start();
+    assert_eq!(agent.stderr_line("ready "), format!("ready {address}"));
     assert_eq!(ask(), 404, "signed, and let in");
 
     // A session of an agent has a label, so the thief names it.

@@ -100,7 +100,7 @@ impl Quick {
     pub(crate) async fn open(
         &self,
         resource: &str,
-        listen: impl FnOnce(&Path) -> Listen,
+        listen: impl FnOnce(&Path, &BindingName) -> Listen,
         settings: AgentSettings,
     ) -> Result<(Home, Running), CommandError> {
         harden();
@@ -112,7 +112,7 @@ impl Quick {
         let running = home
             .agent
             .open(BindingSettings {
-                listen: listen(&home.directory),
+                listen: listen(&home.directory, &name),
                 name,
                 resource: resource.to_owned(),
                 client: identity.client.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use countersign_agent::config::{AgentConfig, BindingConfig};
-use countersign_agent::{AgentSettings, BindingSettings, Listen, Running};
+use countersign_agent::{AgentSettings, BindingName, BindingSettings, Listen, Running};
 use countersign_client::login::LoginPlan;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -77,7 +77,8 @@ impl Serve {
             ..AgentSettings::default()
         };
         let place = quick::listen(self.listen, self.socket.clone());
-        let (home, running) = self.quick.open(resource, |_| place, settings).await?;
+        let listen = |directory: &Path, name: &BindingName| kept(place, directory, name);
+        let (home, running) = self.quick.open(resource, listen, settings).await?;
         render::status(format_args!("journal and control socket in {}", home.directory.display()));
         render::status(format_args!("ready {}", address(&running)));
         Ok(home)
@@ -111,7 +112,7 @@ impl Serve {
         let identity = self.identity(&config).await?;
         let own_socket = || Listen::Socket(home.directory.join(format!("{}.sock", config.name)));
         let settings = BindingSettings {
-            listen: config.listen.clone().unwrap_or_else(own_socket),
+            listen: kept(config.listen.unwrap_or_else(own_socket), &home.directory, &config.name),
             name: config.name,
             resource: config.resource,
             client: identity.client.clone(),
@@ -134,6 +135,14 @@ impl Serve {
         plan.label = format!("agent {}", config.name);
         plan.scope.clone_from(&config.scope);
         log_in(&plan, &self.quick.desk()).await
+    }
+}
+
+/// A port keeps its address in the agent's directory: programs are told it once.
+fn kept(listen: Listen, directory: &Path, name: &BindingName) -> Listen {
+    match listen {
+        Listen::Port(address) => Listen::KeptPort { address, file: directory.join(format!("{name}.port")) },
+        Listen::Socket(_) | Listen::KeptPort { .. } | Listen::Nowhere => listen,
     }
 }
 

@@ -1,10 +1,11 @@
 //! `countersign agent status`, `lock`, `unlock`, `revoke`.
 
+use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign_agent::control::{ControlClient, ControlError};
+use countersign_agent::control::{Address, BindingStatus, ControlClient, ControlError};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
@@ -64,10 +65,15 @@ pub(crate) fn control_error(fault: ControlError) -> CommandError {
 
 /// Shows the bindings of a running agent
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  countersign agent status --json")]
+#[command(after_help = "Examples:\n  countersign agent status\n  countersign agent status --reveal\n  countersign \
+agent status --json\n\nA port is reached by a path that cannot be guessed. --reveal shows it, and is written into the \
+journal.")]
 pub(crate) struct Status {
     #[command(flatten)]
     which: Which,
+    /// Show the paths of ports, too; on a terminal only, so that they end up in no file and no pipe
+    #[arg(long, conflicts_with = "json")]
+    reveal: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -75,6 +81,10 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
+        if self.reveal && !stdout().is_terminal() {
+            return Err(CommandError::configuration("the path of a port is shown on a terminal only")
+                .with_hint("countersign run hands a program the address; a socket has no secret in its address"));
+        }
         let (agent, directory) = self.which.agent().await?;
         let status = agent.status().await.map_err(control_error)?;
         if self.json {
@@ -84,13 +94,25 @@ impl Status {
         render::line(format_args!("agent {} in {}", status.pid, directory.display()));
         render::line(if status.locked { "locked: nothing is signed" } else { "not locked" });
         render::line(format_args!("journal: {} lines, head {}", status.journal_lines, status.journal_head));
+        let revealed = if self.reveal { agent.addresses().await.map_err(control_error)? } else { Vec::new() };
         for binding in &status.bindings {
-            let socket = binding.socket.as_ref().map_or("a port".to_owned(), |path| path.display().to_string());
             let state = if binding.revoked { "  revoked" } else { "" };
             render::line(format_args!("\n{}  {}{state}", binding.name, binding.resource));
-            render::line(format_args!("  at {socket}, approval {}, key {}", binding.approval, binding.jkt));
+            render::line(format_args!("  at {}", address(binding, &revealed)));
+            render::line(format_args!("  approval {}, key {}", binding.approval, binding.jkt));
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// How programs reach a binding.
+fn address(binding: &BindingStatus, revealed: &[Address]) -> String {
+    let url = revealed.iter().find(|address| address.binding == binding.name).and_then(|address| address.url.as_ref());
+    match (&binding.socket, binding.address, url) {
+        (Some(socket), ..) => format!("unix:{}", socket.display()),
+        (None, Some(_), Some(url)) => url.clone(),
+        (None, Some(address), None) => format!("http://{address}/… (the path is secret: --reveal shows it)"),
+        (None, None, _) => "no address: this process alone uses it".to_owned(),
     }
 }
 

@@ -46,7 +46,7 @@ impl McpCommand {
             render::json(&serde_json::json!({ "mcpServers": { name: { "command": program, "args": arguments } } }))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let (home, running) = self.quick.open(&self.url, |_| Listen::Nowhere, AgentSettings::default()).await?;
+        let (home, running) = self.quick.open(&self.url, |_, _| Listen::Nowhere, AgentSettings::default()).await?;
         let ended = Bridge::new(running).speak().await;
         home.agent.stop().await;
         ended.map(|()| ExitCode::SUCCESS)
