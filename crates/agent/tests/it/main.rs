@@ -7,5 +7,6 @@ mod hostile;
 mod http;
 mod isolation;
 mod journal;
+mod panics;
 mod ports;
 mod world;
