@@ -12,7 +12,7 @@ use countersign_agent::journal::{Entry, Event};
 use countersign_agent::{AgentSettings, BindingName, LaterSecrets, Listen, OutputFilter, Running};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 use zeroize::Zeroizing;
 
@@ -63,13 +63,14 @@ impl RunCommand {
     /// Runs the program to its end.
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         logging::start(&self.log, LevelFilter::WARN);
+        let signals = Signals::listen()?;
         let listen = |directory: &Path, _: &BindingName| {
             if self.socket { Listen::Socket(directory.join("run.sock")) } else { quick::listen(None, None) }
         };
         let (home, running) = self.quick.open(&self.resource, listen, AgentSettings::default()).await?;
         let filter = if self.no_filter { None } else { Some(self.filter(&home, &running).await?) };
         let child = self.spawn(&running, filter.is_some())?;
-        let (status, found) = watch(child, filter.unwrap_or_default()).await?;
+        let (status, found) = watch(child, signals, filter.unwrap_or_default()).await?;
         if found > 0 {
             report(&home, &running, found)?;
         }
@@ -127,33 +128,53 @@ struct Forbidden {
 }
 
 /// Waits for the program's end. The second is how often its output held something forbidden.
-async fn watch(mut child: Child, forbidden: Forbidden) -> Result<(ExitStatus, usize), CommandError> {
+async fn watch(mut child: Child, signals: Signals, forbidden: Forbidden) -> Result<(ExitStatus, usize), CommandError> {
     let found = Arc::new(Mutex::new(0_usize));
     let out = pass(child.stdout.take(), std::io::stdout(), &forbidden, &found);
     let err = pass(child.stderr.take(), std::io::stderr(), &forbidden, &found);
-    let ended = end(&mut child);
+    let ended = signals.until_end(&mut child);
     // Together: a program that writes much waits until it is read.
     let (status, (), ()) = tokio::join!(ended, out, err);
     let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
     Ok((status?, found))
 }
 
-async fn end(child: &mut Child) -> Result<ExitStatus, CommandError> {
-    let deaf = |fault| CommandError::internal(format!("cannot listen for signals: {fault}"));
-    // An interrupt reaches the program by itself, from the terminal, and is its to deal with: we end when it does.
-    let _interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
-    let status = tokio::select! {
-        status = child.wait() => status,
-        _ = terminate.recv() => {
-            let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-            if let Some(pid) = pid {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-            }
-            child.wait().await
+/// What must not end this process before the program ends. Listened for before there is a program.
+struct Signals {
+    /// Reaches the program by itself, from the terminal, and is its to deal with.
+    _interrupt: Signal,
+    /// Reaches nobody but this process, and is passed on.
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CommandError> {
+        let deaf = |fault| CommandError::internal(format!("cannot listen for signals: {fault}"));
+        Ok(Self {
+            _interrupt: signal(SignalKind::interrupt()).map_err(deaf)?,
+            terminate: signal(SignalKind::terminate()).map_err(deaf)?,
+        })
+    }
+
+    async fn until_end(mut self, child: &mut Child) -> Result<ExitStatus, CommandError> {
+        loop {
+            let status = tokio::select! {
+                status = child.wait() => status,
+                _ = self.terminate.recv() => {
+                    terminate(child);
+                    continue;
+                }
+            };
+            return status.map_err(|fault| CommandError::internal(format!("the program was lost: {fault}")));
         }
-    };
-    status.map_err(|fault| CommandError::internal(format!("the program was lost: {fault}")))
+    }
+}
+
+fn terminate(child: &Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
 }
 
 /// Passes output on, without the secrets in it.

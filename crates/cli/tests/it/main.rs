@@ -20,6 +20,7 @@ mod login;
 mod played;
 mod process;
 mod revocation;
+mod run;
 mod secrets;
 mod system;
 mod up;

@@ -1,7 +1,7 @@
 //! Starting the binary: commands that end by themselves, and servers that are waited for by what they print.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -105,7 +105,12 @@ impl Running {
 
     /// Starts a command of any kind.
     pub(crate) fn of(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::with_input(command, Stdio::null())
+    }
+
+    /// The same with something to read.
+    pub(crate) fn with_input(command: &mut Command, input: Stdio) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         pass_on(child.stdout.take().unwrap(), sender.clone(), Line::Out);
@@ -180,6 +185,17 @@ impl Running {
             self.listen(until);
             assert!(self.child.try_wait().unwrap().is_none(), "it ended: {:?}", self.stderr);
         }
+    }
+
+    /// Writes a line to a process that was started with a pipe to read from.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Sends SIGINT to it and to all that it has started, as a terminal does. It has to lead a process group.
+    pub(crate) fn interrupt(&self) {
+        let group = format!("-{}", self.child.id());
+        assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
     }
 
     /// Sends SIGHUP.
