@@ -10,12 +10,13 @@ use countersign_dpop::jose::Algorithm;
 use countersign_dpop::time::SystemClock;
 use serde::Serialize;
 
+use super::agent::health;
 use crate::error::CommandError;
 use crate::keys::{self, Keys, Sealing};
 use crate::render::{self, BAD, GOOD, NAME, styled};
 use crate::sessions::{self, Which, session_error};
 
-/// Looks at clock, keys, sessions, issuers and APIs, and says what to do about what is wrong
+/// Looks at clock, keys, sessions, issuers, APIs and agents, and says what to do about what is wrong
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  countersign doctor\n  countersign doctor https://api.example.com --json\n\nExit code 0 \
@@ -82,6 +83,13 @@ impl DoctorCommand {
         }
         if let Some(url) = &self.url {
             self.resource(&inspection, url, &mut findings).await?;
+        }
+        for agent in health::agents().await {
+            let what = format!("agent in {}", agent.directory.display());
+            match agent.found {
+                Ok(found) => findings.fine(what, found),
+                Err((found, todo)) => findings.wrong(what, found, todo),
+            }
         }
         show(&findings.0, self.json)
     }

@@ -76,7 +76,8 @@ struct Place {
 }
 
 impl Place {
-    fn path(&self) -> Result<PathBuf, CommandError> {
+    /// The journal that is meant: of several, that of the one agent that runs.
+    async fn path(&self) -> Result<PathBuf, CommandError> {
         if let Some(path) = self.journal.clone().or(self.which.directory.as_ref().map(|path| path.join(JOURNAL))) {
             return Ok(path);
         }
@@ -86,13 +87,16 @@ impl Place {
         match (journals.pop(), journals.is_empty()) {
             (Some(one), true) => Ok(one),
             (None, _) => Err(CommandError::configuration(format!("there is no journal in {}", base.display()))),
-            (Some(_), false) => Err(CommandError::configuration("there is more than one journal")
-                .with_hint(format!("say which with --directory; they are in {}", base.display()))),
+            (Some(_), false) => match self.which.agent().await {
+                Ok((_, directory)) => Ok(directory.join(JOURNAL)),
+                Err(_) => Err(CommandError::configuration("there is more than one journal")
+                    .with_hint(format!("say which with --directory; they are in {}", base.display()))),
+            },
         }
     }
 
-    fn open(&self) -> Result<(File, PathBuf), CommandError> {
-        let path = self.path()?;
+    async fn open(&self) -> Result<(File, PathBuf), CommandError> {
+        let path = self.path().await?;
         let file = File::open(&path);
         let file = file.map_err(|fault| CommandError::configuration(format!("{}: {fault}", path.display())))?;
         Ok((file, path))
@@ -103,14 +107,14 @@ impl JournalCommand {
     pub(crate) async fn run(self) -> Result<ExitCode, CommandError> {
         match self.what {
             What::Tail { which, lines, follow, json } => tail(&which, lines, follow, json).await,
-            What::Report { which, json } => report(&which, json),
+            What::Report { which, json } => report(&which, json).await,
             What::Verify { which, head, json } => verify(&which, head, json).await,
         }
     }
 }
 
 async fn tail(which: &Place, lines: usize, follow: bool, json: bool) -> Result<ExitCode, CommandError> {
-    let (mut file, path) = which.open()?;
+    let (mut file, path) = which.open().await?;
     let failed = |fault: std::io::Error| CommandError::internal(format!("{}: {fault}", path.display()));
     let mut last = std::collections::VecDeque::new();
     let mut reader = BufReader::new(&mut file);
@@ -174,8 +178,8 @@ fn show(line: &str, json: bool) {
     ));
 }
 
-fn report(which: &Place, json: bool) -> Result<ExitCode, CommandError> {
-    let (file, path) = which.open()?;
+async fn report(which: &Place, json: bool) -> Result<ExitCode, CommandError> {
+    let (file, path) = which.open().await?;
     let report = journal::report(BufReader::new(file));
     let report = report.map_err(|fault| CommandError::internal(format!("{}: {fault}", path.display())))?;
     if json {
@@ -217,7 +221,7 @@ async fn verify(which: &Place, noted: Option<String>, json: bool) -> Result<Exit
             Err(_) => None,
         },
     };
-    let (file, path) = which.open()?;
+    let (file, path) = which.open().await?;
     let verified = journal::verify(BufReader::new(file), noted.as_deref());
     let against = noted.is_some();
     if json {

@@ -1,6 +1,7 @@
 //! `countersign agent`: the local signing proxy, and how a person sees and steers it.
 
 mod approve;
+pub(crate) mod health;
 pub(crate) mod home;
 pub(crate) mod identity;
 mod journal;
