@@ -9,6 +9,7 @@ use clap::Args;
 use countersign_agent::{Agent, Listen};
 use countersign_client::Client;
 use countersign_dpop::jose::{Algorithm, SoftwareKey};
+use futures_util::future::try_join_all;
 use indicatif::ProgressBar;
 
 use self::stage::{Caller, Place};
@@ -38,6 +39,7 @@ agent         the agent by its port: its thread's CPU time; time added to a dire
 rest          agent less forward less library-sign: everything else the agent does for a request: policy, two lines of
               journal, token and proof but for the signature, looking the answer through
 direct        a client that makes token and proof in its own process
+…-busy        the same with eight programs at a time: nobody sleeps between two requests, and waking is no part of it
 bindings-…    memory for a binding with key and client; used: after its first request, with token and connection";
 
 static US_P50: Column = Column::new("us_p50", "µs (p50)", 0);
@@ -47,8 +49,11 @@ static ADDED_US_P99: Column = Column::new("added_us_p99", "added (p99)", 0);
 static KIB_PER_BINDING: Column = Column::new("kib_per_binding", "KiB a binding", 1);
 static BINDINGS: Column = Column::new("bindings", "bindings", 0);
 
-/// Requests a round.
+/// Requests a round, one at a time.
 const CALLS: usize = 100;
+/// How many programs there are at a time where the agent is busy, and requests a round of each.
+const PROGRAMS: usize = 8;
+const CALLS_OF_EACH: usize = 25;
 /// What everything beside forwarding and the signature may cost, in microseconds.
 const REST_GOAL: f64 = 30.0;
 
@@ -75,7 +80,8 @@ impl AgentBench {
             notes: vec![
                 "CPU time is that of the agent's thread; program and resource have threads of their own".to_owned(),
                 format!(
-                    "rest: at most {REST_GOAL} µs are wanted; µs (p50, p99) are on the wall, one request at a time"
+                    "rest: at most {REST_GOAL} µs are wanted; µs (p50, p99) are on the wall, one request at a time; \
+                     busy: {PROGRAMS} at a time"
                 ),
             ],
             groups: vec![group("A request", &US_CPU_MEDIAN, requests), group("Memory", &KIB_PER_BINDING, memory)],
@@ -90,8 +96,8 @@ impl AgentBench {
         let url = self.open_one(&agent_place, directory.path(), resource).await?;
         let mut ways = Ways {
             agent_place,
-            forward: Caller::connect(&format!("http://{plain}")).await?,
-            agent: Caller::connect(&url).await?,
+            forward: callers(&format!("http://{plain}")).await?,
+            agent: callers(&url).await?,
             direct: stage::client_of(resource)?,
             resource,
             key: SoftwareKey::generate(Algorithm::Es256).map_err(CommandError::internal)?,
@@ -175,11 +181,15 @@ async fn use_once(running: &countersign_agent::Running) -> Result<(), CommandErr
     if status.is_success() { Ok(()) } else { Err(wrong()) }
 }
 
+async fn callers(url: &str) -> Result<Vec<Caller>, CommandError> {
+    try_join_all((0..PROGRAMS).map(|_| Caller::connect(url))).await
+}
+
 /// Everything that a request can go by.
 struct Ways {
     agent_place: Place,
-    forward: Caller,
-    agent: Caller,
+    forward: Vec<Caller>,
+    agent: Vec<Caller>,
     direct: Client,
     resource: SocketAddr,
     key: SoftwareKey,
@@ -191,6 +201,8 @@ struct Taken {
     rounds: usize,
     forward_cpu: Vec<f64>,
     agent_cpu: Vec<f64>,
+    forward_busy: Vec<f64>,
+    agent_busy: Vec<f64>,
     sign_cpu: Vec<f64>,
     forward: Vec<f64>,
     agent: Vec<f64>,
@@ -200,28 +212,25 @@ struct Taken {
 impl Ways {
     /// Each way in turn. The first round warms up and does not count.
     async fn round(&mut self, taken: &mut Taken) -> Result<(), CommandError> {
-        let mut now = Taken::default();
-        let began = self.agent_place.cpu().await?;
+        let (forward_cpu, mut forward) = one_by_one(&self.agent_place, &mut self.forward).await?;
+        let (agent_cpu, mut agent) = one_by_one(&self.agent_place, &mut self.agent).await?;
+        let forward_busy = all_at_once(&self.agent_place, &mut self.forward).await?;
+        let agent_busy = all_at_once(&self.agent_place, &mut self.agent).await?;
+        let mut direct = Vec::new();
         for _ in 0..CALLS {
-            now.forward.push(self.forward.call().await?);
-        }
-        let between = self.agent_place.cpu().await?;
-        for _ in 0..CALLS {
-            now.agent.push(self.agent.call().await?);
-        }
-        let ended = self.agent_place.cpu().await?;
-        for _ in 0..CALLS {
-            now.direct.push(stage::call_directly(&self.direct, self.resource).await?);
+            direct.push(stage::call_directly(&self.direct, self.resource).await?);
         }
         let signed = self.sign()?;
         taken.rounds += 1;
         if taken.rounds > 1 {
-            taken.forward_cpu.push(microseconds_each(between.saturating_sub(began)));
-            taken.agent_cpu.push(microseconds_each(ended.saturating_sub(between)));
+            taken.forward_cpu.push(forward_cpu);
+            taken.agent_cpu.push(agent_cpu);
+            taken.forward_busy.push(forward_busy);
+            taken.agent_busy.push(agent_busy);
             taken.sign_cpu.push(signed);
-            taken.forward.append(&mut now.forward);
-            taken.agent.append(&mut now.agent);
-            taken.direct.append(&mut now.direct);
+            taken.forward.append(&mut forward);
+            taken.agent.append(&mut agent);
+            taken.direct.append(&mut direct);
         }
         Ok(())
     }
@@ -238,14 +247,40 @@ impl Ways {
     }
 }
 
+/// The CPU time of the place for a request, and the time on the wall of each.
+async fn one_by_one(place: &Place, callers: &mut [Caller]) -> Result<(f64, Vec<f64>), CommandError> {
+    let mut times = Vec::new();
+    let began = place.cpu().await?;
+    if let Some(caller) = callers.first_mut() {
+        for _ in 0..CALLS {
+            times.push(caller.call().await?);
+        }
+    }
+    Ok((microseconds_each(place.cpu().await?.saturating_sub(began), CALLS), times))
+}
+
+/// The CPU time of the place for a request, when all call at the same time.
+async fn all_at_once(place: &Place, callers: &mut [Caller]) -> Result<f64, CommandError> {
+    let began = place.cpu().await?;
+    try_join_all(callers.iter_mut().map(async |caller| {
+        for _ in 0..CALLS_OF_EACH {
+            caller.call().await?;
+        }
+        Ok::<_, CommandError>(())
+    }))
+    .await?;
+    Ok(microseconds_each(place.cpu().await?.saturating_sub(began), PROGRAMS * CALLS_OF_EACH))
+}
+
 impl Taken {
     fn rows(mut self) -> Vec<Row> {
         let (forward, agent, sign) =
             (Measured::of(self.forward_cpu), Measured::of(self.agent_cpu), Measured::of(self.sign_cpu));
+        let (forward_busy, agent_busy) = (Measured::of(self.forward_busy), Measured::of(self.agent_busy));
         for times in [&mut self.forward, &mut self.agent, &mut self.direct] {
             times.sort_by(f64::total_cmp);
         }
-        let rest = agent.median - forward.median - sign.median;
+        let rest = |agent: &Measured, forward: &Measured| agent.median - forward.median - sign.median;
         let cpu = |name: &'static str, about: &'static str, measured: &Measured| {
             Row::new(name, about)
                 .with(&US_CPU_MEDIAN, measured.median)
@@ -253,16 +288,21 @@ impl Taken {
         };
         vec![
             cpu("library-sign", "one signature by the library", &sign),
-            timed(cpu("forward", "a proxy that signs nothing", &forward), &self.forward)
-                .with(&PER_SECOND, 1e6 / forward.median),
+            timed(cpu("forward", "a proxy that signs nothing", &forward), &self.forward),
             timed(cpu("agent", "the agent, by its port", &agent), &self.agent)
                 .with(&ADDED_US_P50, percentile(&self.agent, 50) - percentile(&self.direct, 50))
-                .with(&ADDED_US_P99, percentile(&self.agent, 99) - percentile(&self.direct, 99))
-                .with(&PER_SECOND, 1e6 / agent.median),
+                .with(&ADDED_US_P99, percentile(&self.agent, 99) - percentile(&self.direct, 99)),
             Row::new("rest", "the agent beyond forwarding and one signature")
-                .with(&US_CPU_MEDIAN, rest)
+                .with(&US_CPU_MEDIAN, rest(&agent, &forward))
                 .with_goal(Some(REST_GOAL)),
             timed(Row::new("direct", "a client that signs in its own process"), &self.direct),
+            cpu("forward-busy", "the proxy, many programs at a time", &forward_busy)
+                .with(&PER_SECOND, 1e6 / forward_busy.median),
+            cpu("agent-busy", "the agent, many programs at a time", &agent_busy)
+                .with(&PER_SECOND, 1e6 / agent_busy.median),
+            Row::new("rest-busy", "the agent beyond forwarding and one signature, many programs at a time")
+                .with(&US_CPU_MEDIAN, rest(&agent_busy, &forward_busy))
+                .with_goal(Some(REST_GOAL)),
         ]
     }
 }
@@ -278,8 +318,8 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "rounds last milliseconds")]
-fn microseconds_each(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / CALLS as f64 / 1_000.0
+fn microseconds_each(nanoseconds: u64, calls: usize) -> f64 {
+    nanoseconds as f64 / calls as f64 / 1_000.0
 }
 
 #[cfg(test)]
