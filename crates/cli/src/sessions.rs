@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use countersign_client::keys::KeyStoreError;
 use countersign_client::sessions::SessionError;
 use countersign_client::{Client, Endpoint, OpenError, Session, SessionStore, TokenError};
 use countersign_dpop::time::SystemClock;
@@ -93,16 +94,34 @@ fn one_of(store: &SessionStore, fits: impl Fn(&Session) -> bool) -> Result<Optio
 pub(crate) fn client(session: &Session, store: SessionStore, sealing: &Sealing) -> Result<Client, CommandError> {
     let secret = sealing.passphrase_for_kept_key()?;
     let keys = session.config.keys().store.open(secret, Arc::new(SystemClock)).map_err(|fault| key_lost(&fault))?;
-    Client::of_session(session, store, keys.as_ref(), Arc::new(SystemClock)).map_err(|fault| match fault {
+    Client::of_session(session, store, keys.as_ref(), Arc::new(SystemClock)).map_err(open_error)
+}
+
+/// Says why a client cannot be opened.
+pub(crate) fn open_error(fault: OpenError) -> CommandError {
+    match fault {
         OpenError::KeyStore(fault) => key_lost(&fault),
         fault @ OpenError::KeyChanged { .. } => CommandError::configuration(format!("A04 {fault}"))
             .with_hint("countersign login with the same URL makes a new session with the new key"),
         fault => CommandError::configuration(fault),
-    })
+    }
+}
+
+/// A key that only waits for its passphrase is no reason to go on without it.
+pub(crate) fn require_unlocked(session: &Session, sealing: &Sealing) -> Result<(), CommandError> {
+    let secret = sealing.passphrase_for_kept_key()?;
+    let places = session.config.keys();
+    let opened = places.store.open(secret, Arc::new(SystemClock)).and_then(|keys| keys.open(&places.dpop));
+    match opened {
+        Err(fault @ (KeyStoreError::PassphraseNeeded { .. } | KeyStoreError::WrongPassphrase { .. })) => {
+            Err(key_lost(&fault))
+        }
+        Err(_) | Ok(_) => Ok(()),
+    }
 }
 
 /// The key of a session cannot be used: the one failure for which there is no other way than the person's.
-fn key_lost(fault: &countersign_client::keys::KeyStoreError) -> CommandError {
+fn key_lost(fault: &KeyStoreError) -> CommandError {
     let error = CommandError::configuration(format!("A04 the session's key cannot be used: {fault}"));
     match fault.remedy() {
         Some(remedy) => error.with_hint(remedy),

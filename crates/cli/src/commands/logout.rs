@@ -17,7 +17,9 @@ use crate::sessions::{self, Which, session_error};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  countersign logout https://api.example.com\n  countersign logout --all\n\nExit code 0 \
-when the issuer was told, 1 when it could not be told: the session is gone from this machine either way."
+when the issuer was told, 1 when it could not be told: the session is gone from this machine either way. A key that is \
+sealed by a passphrase needs it, so that the issuer can be told; where it is forgotten, `countersign key delete` goes \
+before."
 )]
 pub(crate) struct LogoutCommand {
     /// URL of the API
@@ -71,6 +73,7 @@ impl LogoutCommand {
     }
 
     async fn end(&self, session: &Session, store: &SessionStore) -> Result<Ended, CommandError> {
+        sessions::require_unlocked(session, &self.sealing)?;
         let id = session.id();
         let not_told = match sessions::client(session, store.clone(), &self.sealing) {
             Ok(client) => match client.log_out().await {

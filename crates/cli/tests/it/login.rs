@@ -231,6 +231,44 @@ fn a_login_that_cannot_be_tried_says_what_to_do() {
 }
 
 #[test]
+fn a_key_that_waits_for_its_passphrase_is_a04_and_its_session_stays() {
+    let (site, home) = (Site::start(), Home::new());
+    let file = home.0.path().join("passphrase");
+    write_private(&file, "canary of a passphrase\n");
+    let file = file.to_str().unwrap();
+    let variables = home.variables();
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let arguments = ["login", &site.api, "--client-id", "cli", "--no-browser", "--passphrase-file", file];
+    let mut login = Running::start(arguments, &variables, home.0.path());
+    let url = login.stderr_line("  http").trim().to_owned();
+    Browser::default().log_in(&site.issuer, &url);
+    assert_eq!(login.end().code, Some(0));
+
+    let agent_directory = home.0.path().join("agent");
+    let named = ["--client-id", "cli", "--no-browser", "--directory", agent_directory.to_str().unwrap()];
+    let commands = [&["call", "GET", &site.api][..], &["logout", &site.api], &["token", &site.api, "--renew"]];
+    for command in commands {
+        let locked = home.run(command);
+        locked.is_refused("A04 the session's key cannot be used: key 'session-");
+        locked.is_refused("hint: unlock it: give the passphrase or PIN with --passphrase or --passphrase-file");
+    }
+    let mut login = Running::start(
+        [&["agent", "--resource", &site.api, "--passphrase-file", file][..], &named].concat(),
+        &variables,
+        home.0.path(),
+    );
+    let url = login.stderr_line("  http").trim().to_owned();
+    Browser::default().log_in(&site.issuer, &url);
+    login.stderr_line("ready ");
+    login.terminate();
+    assert_eq!(login.end().code, Some(0));
+    let locked = home.run(&[&["agent", "--resource", &site.api][..], &named].concat());
+    assert!(locked.code == Some(2) && locked.stderr.contains("A04 the session's key cannot be used"), "{locked:?}");
+    let out = home.run(&["logout", &site.api, "--passphrase-file", file]).printed();
+    assert!(out.contains("its tokens are revoked"), "{out}");
+}
+
+#[test]
 fn a_key_that_is_lost_is_a04_with_what_to_do() {
     let (system, home) = (System::shared(), Home::new());
     let copy = home.0.path().join("copy");

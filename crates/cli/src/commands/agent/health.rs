@@ -41,7 +41,7 @@ async fn look(directory: &Path) -> Result<String, (String, String)> {
         Err(_) => format!("does not run; its journal is whole, {journal} lines"),
         Ok(status) => {
             let locked = if status.locked { "locked" } else { "not locked" };
-            format!("runs, {locked}, {} bindings; its journal is whole, {journal} lines", status.bindings.len())
+            format!("runs, {locked}, bindings: {}; its journal is whole, {journal} lines", status.bindings.len())
         }
     })
 }

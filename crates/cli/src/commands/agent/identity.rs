@@ -14,7 +14,7 @@ use crate::browser::Browser;
 use crate::commands::login::read_config;
 use crate::error::CommandError;
 use crate::keys;
-use crate::sessions::Sessions;
+use crate::sessions::{Sessions, open_error};
 
 /// How long a person may take in the browser.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -40,7 +40,7 @@ pub(crate) fn of_file(file: &Path, sealing: &keys::Sealing) -> Result<Identity, 
     let config = read_config(file)?;
     let places = config.keys();
     let store = keys::open(&places.store, sealing.passphrase_for_kept_key()?)?;
-    let client = Client::open(&config, store.as_ref(), Arc::new(SystemClock)).map_err(CommandError::configuration)?;
+    let client = Client::open(&config, store.as_ref(), Arc::new(SystemClock)).map_err(open_error)?;
     Ok(Identity { client, key: places.dpop.clone(), keys: store, scope: None })
 }
 
@@ -58,8 +58,7 @@ pub(crate) async fn log_in(plan: &LoginPlan, desk: &Desk<'_>) -> Result<Identity
         Some(session) => session,
         None => new_session(plan, desk, &sessions, &store).await?,
     };
-    let client = Client::of_session(&session, sessions, store.as_ref(), Arc::new(SystemClock))
-        .map_err(CommandError::configuration)?;
+    let client = Client::of_session(&session, sessions, store.as_ref(), Arc::new(SystemClock)).map_err(open_error)?;
     let scope = session.tokens.access.scope().map(str::to_owned);
     Ok(Identity { client, key: session.config.keys().dpop.clone(), keys: store, scope })
 }
