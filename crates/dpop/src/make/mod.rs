@@ -112,8 +112,8 @@ impl ProofMaker {
 /// The claims in the order in which RFC 9449 shows them, as JSON. Text and numbers only: there is nothing in it that
 /// could not be written.
 fn claims(request: &ProofRequest<'_>, htu: &str, jti: &[u8; 16], now: Timestamp) -> Option<Vec<u8>> {
-    let length = ROOM_FOR_CLAIMS + request.method.len() + htu.len() + request.nonce.map_or(0, str::len);
-    let mut json = Vec::with_capacity(length);
+    let nonce_length = request.nonce.map_or(0, str::len);
+    let mut json = Vec::with_capacity(ROOM_FOR_CLAIMS + request.method.len() + htu.len() + nonce_length);
     json.extend_from_slice(br#"{"jti":""#);
     json.extend_from_slice(&encode_array::<22>(jti)?);
     json.extend_from_slice(br#"","htm":"#);
