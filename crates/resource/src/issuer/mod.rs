@@ -166,46 +166,48 @@ impl Issuers {
         self.inner.counters.read()
     }
 
-    /// Reads and judges an access token for the resource `audience`. Everything that can change between two
-    /// requests (time, audience, the issuer's keys) is judged at each; parsing and the signature once per token, by one
-    /// of `tables` for the issuer's key if there can be one.
-    pub(crate) async fn read(
-        &self,
-        token: &str,
-        ath: &Ath,
-        audience: &str,
-        tables: &Tables,
-        now: Timestamp,
-    ) -> Result<Arc<AccessToken>, TokenError> {
-        if let Some(known) = self.inner.tokens.get(ath) {
-            known.issuer.judge(&known.token, audience, now)?;
-            if known.issuer.keys.are_current(known.keys.load(Ordering::Relaxed), now) {
-                self.inner.counters.tokens.hit();
-                self.inner.counters.keys.hit();
-                return Ok(Arc::clone(&known.token));
-            }
-            let keys = known.issuer.keys.current(now).await.map_err(|fault| unavailable(&fault))?;
+    /// Reads and judges an access token. Everything that can change between two requests (time, audience, the issuer's
+    /// keys) is judged at each; parsing and the signature once per token.
+    pub(crate) async fn read(&self, presented: Presented<'_>) -> TokenResult {
+        match self.known(&presented)? {
+            Some(token) => Ok(token),
+            // In a box, so that requests with known tokens do not carry the room that asking takes.
+            None => Box::pin(self.read_by_asking(presented)).await,
+        }
+    }
+
+    /// The token, if it is known and so are the issuer's keys of now.
+    fn known(&self, presented: &Presented<'_>) -> Result<Option<Arc<AccessToken>>, TokenError> {
+        let Some(known) = self.inner.tokens.get(presented.ath) else {
+            return Ok(None);
+        };
+        known.issuer.judge(&known.token, presented.audience, presented.now)?;
+        if !known.issuer.keys.are_current(known.keys.load(Ordering::Relaxed), presented.now) {
+            return Ok(None);
+        }
+        self.inner.counters.tokens.hit();
+        self.inner.counters.keys.hit();
+        Ok(Some(Arc::clone(&known.token)))
+    }
+
+    async fn read_by_asking(&self, presented: Presented<'_>) -> TokenResult {
+        if let Some(known) = self.inner.tokens.get(presented.ath) {
+            let keys = known.issuer.keys.current(presented.now).await.map_err(|fault| unavailable(&fault))?;
             if keys.holds(&known.signed_by) {
                 self.inner.counters.tokens.hit();
                 known.keys.store(keys.serial(), Ordering::Relaxed);
                 return Ok(Arc::clone(&known.token));
             }
-            self.inner.tokens.remove(ath);
+            self.inner.tokens.remove(presented.ath);
         }
-        self.read_new(token, ath, audience, tables, now).await
+        self.read_new(presented).await
     }
 
-    async fn read_new(
-        &self,
-        token: &str,
-        ath: &Ath,
-        audience: &str,
-        tables: &Tables,
-        now: Timestamp,
-    ) -> Result<Arc<AccessToken>, TokenError> {
+    async fn read_new(&self, presented: Presented<'_>) -> TokenResult {
+        let Presented { token, ath, audience, now, .. } = presented;
         let unverified = match UnverifiedToken::parse(token, self.inner.limits) {
             Ok(unverified) => unverified,
-            Err(fault) => return self.ask_about(token, ath, audience, now).await.unwrap_or(Err(fault)),
+            Err(fault) => return self.ask_about(presented).await.unwrap_or(Err(fault)),
         };
         let issuer = self.issuer(unverified.issuer()?)?;
         if issuer.introspector.is_some() {
@@ -219,24 +221,24 @@ impl Issuers {
         if keys.candidates(unverified.kid(), algorithm).next().is_none() {
             keys = issuer.keys.newer(&keys, now).await.unwrap_or(keys);
         }
-        self.verify(&unverified, claims, issuer, &keys, ath, tables)
+        self.verify(&presented, &unverified, claims, issuer, &keys)
     }
 
     /// The token with these claims, if one of `keys` signed it.
     fn verify(
         &self,
+        presented: &Presented<'_>,
         unverified: &UnverifiedToken<'_>,
         claims: AccessToken,
         issuer: &Arc<Issuer>,
         keys: &KeySnapshot,
-        ath: &Ath,
-        tables: &Tables,
     ) -> TokenResult {
+        let ath = presented.ath;
         if self.inner.forged.get(ath) == Some(keys.serial()) {
             return Err(TokenError::BadSignature);
         }
         let algorithm = unverified.algorithm(issuer)?;
-        match unverified.verify(issuer, algorithm, keys, tables) {
+        match unverified.verify(issuer, algorithm, keys, presented.tables) {
             Ok(signed_by) => {
                 let token = Arc::new(claims);
                 let (issuer, keys) = (Arc::clone(issuer), AtomicU64::new(keys.serial()));
@@ -254,14 +256,8 @@ impl Issuers {
     }
 
     /// The token by what is at hand, without asking anybody: for the log, where it does not matter enough.
-    pub(crate) fn read_at_hand(
-        &self,
-        token: &str,
-        ath: &Ath,
-        audience: &str,
-        tables: &Tables,
-        now: Timestamp,
-    ) -> Option<Arc<AccessToken>> {
+    pub(crate) fn read_at_hand(&self, presented: Presented<'_>) -> Option<Arc<AccessToken>> {
+        let Presented { token, ath, audience, now, .. } = presented;
         let judged =
             |issuer: &Issuer, token: Arc<AccessToken>| issuer.judge(&token, audience, now).is_ok().then_some(token);
         if let Some(known) = self.inner.tokens.get(ath) {
@@ -280,7 +276,7 @@ impl Issuers {
         let claims = unverified.claims(issuer).ok()?;
         issuer.judge(&claims, audience, now).ok()?;
         let keys = issuer.keys.at_hand(now)?;
-        self.verify(&unverified, claims, issuer, &keys, ath, tables).ok()
+        self.verify(&presented, &unverified, claims, issuer, &keys).ok()
     }
 
     /// A token whose signature verified before, by its hash. Whether it is still good is not asked.
@@ -290,7 +286,8 @@ impl Issuers {
 
     /// Asks about a token that is no JWT, one issuer after the other; `None` when none is to be asked. What one issuer
     /// calls active is active, whatever the others say.
-    async fn ask_about(&self, token: &str, ath: &Ath, audience: &str, now: Timestamp) -> Option<TokenResult> {
+    async fn ask_about(&self, presented: Presented<'_>) -> Option<TokenResult> {
+        let Presented { token, ath, audience, now, .. } = presented;
         if token.len() > self.inner.limits.length {
             return None;
         }
@@ -314,6 +311,19 @@ impl Issuers {
             .get(name)
             .ok_or_else(|| TokenError::IssuerUnknown { found: Some(crate::token::shorten(name)) })
     }
+}
+
+/// An access token as a request presents it.
+#[derive(Clone, Copy)]
+pub(crate) struct Presented<'a> {
+    pub(crate) token: &'a str,
+    /// Its hash.
+    pub(crate) ath: &'a Ath,
+    /// The resource that it has to be for.
+    pub(crate) audience: &'a str,
+    /// Makes a table for the issuer's key, if there can be one.
+    pub(crate) tables: &'a Tables,
+    pub(crate) now: Timestamp,
 }
 
 /// An access token that may be relied on, or why none may be.

@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::access::Access;
 use crate::decision::{Check, Checks, Decision, DecisionOutcome, PresentedScheme};
+use crate::issuer::Presented;
 use crate::policy::{Caller, Policy};
 use crate::refusal::Refusal;
 use crate::server::config::{http_date, structured_date};
@@ -179,24 +180,26 @@ impl Trial<'_> {
     }
 
     async fn read(&mut self, token: &str, ath: &Ath) -> Result<Arc<AccessToken>, TokenError> {
-        let config = &self.server.config;
-        let tables = self.server.keys.headers().tables();
-        let token = config.issuers.read(token, ath, &config.identifier, tables, self.now).await?;
+        let token = self.server.config.issuers.read(self.presented(token, ath)).await?;
         self.seen.checks.pass(Check::Token);
         self.seen.token = Some(Arc::clone(&token));
         Ok(token)
+    }
+
+    fn presented<'t>(&'t self, token: &'t str, ath: &'t Ath) -> Presented<'t> {
+        let (audience, tables) = (&*self.server.config.identifier, self.server.keys.headers().tables());
+        Presented { token, ath, audience, tables, now: self.now }
     }
 
     /// Finds out for the log whose request fails; without a good proof nobody is asked for that. In `observe`, where
     /// the log is what it is all for, the token is read by keys that are at hand; elsewhere a refused request costs no
     /// more than a look at what is remembered.
     fn name_client(&mut self, token: &str, ath: &Ath) {
-        let config = &self.server.config;
+        let issuers = &self.server.config.issuers;
         self.seen.token = if self.stage == Stage::Observe {
-            let tables = self.server.keys.headers().tables();
-            config.issuers.read_at_hand(token, ath, &config.identifier, tables, self.now)
+            issuers.read_at_hand(self.presented(token, ath))
         } else {
-            config.issuers.remembered(ath)
+            issuers.remembered(ath)
         };
         if self.stage == Stage::Observe && self.seen.token.is_some() {
             self.seen.checks.pass(Check::Token);
