@@ -1,7 +1,8 @@
 //! Something else at the server's place: no answer of it is taken for one of a store.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use countersign_replay::RedisReplayFault;
 use countersign_testkit::service;
@@ -12,11 +13,35 @@ use tokio::net::TcpListener;
 use crate::world::{Node, config, is_unavailable};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![service::trial("something else at its place is no store", &[], || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(no_store());
-        Ok(())
-    })]
+    let trial = |name, test: fn() -> Test| {
+        service::trial(name, &[], move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(test());
+            Ok(())
+        })
+    };
+    vec![
+        trial("something else at its place is no store", || Box::pin(no_store())),
+        trial("a server that is away is tried again, less and less often", || Box::pin(less_and_less_often())),
+    ]
+}
+
+type Test = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What is away may be away because everybody comes back at once.
+async fn less_and_less_often() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _node = Node::open(config(&format!("redis://{}", listener.local_addr().unwrap())));
+    let mut tries = Vec::new();
+    for _ in 0..6 {
+        drop(listener.accept().await.unwrap());
+        tries.push(Instant::now());
+    }
+    let pauses: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (pause, least) in pauses.iter().zip([50, 100, 200, 400, 800]) {
+        // A try that was late does not make the next one late.
+        assert!(*pause >= Duration::from_millis(least / 2), "{pauses:?}");
+    }
 }
 
 /// Says this to whatever it reads, and then closes the connection or never does.

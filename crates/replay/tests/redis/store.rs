@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         with_redis("keeps the contract", keeps_the_contract),
         with_redis("nodes share records, epoch and nonce key", nodes_share),
+        with_redis("a record takes one round trip", one_round_trip),
         with_redis("keys are short, and go with their time", keys_are_short_and_go),
         with_redis("a party is held to its share", a_party_is_held_to_its_share),
         with_redis("a wider window begins an epoch, a narrower one does not", widens),
@@ -54,6 +55,25 @@ async fn nodes_share() {
     assert_eq!(other.record(&proof).await, FIRST);
     assert_eq!(one.record(&proof).await, REPLAYED);
     assert_eq!(other.record(&proof).await, REPLAYED);
+}
+
+async fn one_round_trip() {
+    const RECORDS: u32 = 200;
+    let server = Server::start(&[]);
+    let node = Node::reach(config(&server.url(0))).await;
+    assert_eq!(server.say("CONFIG RESETSTAT"), "+OK");
+    for number in 0..RECORDS {
+        assert_eq!(node.record(&node.answered(node.proof(number))).await, FIRST);
+    }
+    let counted = server.say("INFO commandstats");
+    let calls = |command: &str| -> u32 {
+        let begin = format!("cmdstat_{command}:calls=");
+        let count = counted.lines().find_map(|line| line.strip_prefix(&begin)?.split(',').next());
+        count.map_or(0, |count| count.parse().unwrap())
+    };
+    // Beside them the server is greeted twice a second.
+    assert!((RECORDS..RECORDS * 3 / 2).contains(&calls("evalsha")), "{counted}");
+    assert_eq!((calls("eval"), calls("script|load")), (0, 0), "{counted}");
 }
 
 async fn keys_are_short_and_go() {
