@@ -1,17 +1,21 @@
 //! Lines written by a thread of their own, so that no request waits for a disk.
 
 use std::fmt;
-use std::io::{BufWriter, Write};
+use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+
+/// About as many bytes are written at once.
+const BATCH: usize = 64 * 1_024;
 
 /// Writes lines from a thread of its own. When the writer cannot keep up, lines are lost and counted rather than
 /// requests held up.
 pub struct Lines {
     /// `None` only while being dropped.
     queue: Option<SyncSender<String>>,
-    lost: AtomicU64,
+    lost: Arc<AtomicU64>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -22,8 +26,10 @@ impl Lines {
     /// Writes to `writer`. Dropping writes what is still waiting.
     pub fn new(writer: impl Write + Send + 'static) -> Self {
         let (queue, waiting) = sync_channel(Self::QUEUE);
-        let writer = std::thread::spawn(move || write_lines(&waiting, BufWriter::new(writer)));
-        Self { queue: Some(queue), lost: AtomicU64::new(0), writer: Some(writer) }
+        let lost = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&lost);
+        let writer = std::thread::spawn(move || write_lines(&waiting, writer, &counted));
+        Self { queue: Some(queue), lost, writer: Some(writer) }
     }
 
     /// Takes one line, without a line break at its end.
@@ -56,20 +62,88 @@ impl Drop for Lines {
     }
 }
 
-/// Writes line after line, and flushes whenever none waits. Ends when nobody can send any more, or when the writer
-/// fails; lines count as lost from then on.
-fn write_lines(waiting: &Receiver<String>, mut writer: impl Write) {
+/// Writes whatever waits at once, and ends when nobody can send any more. What a writer does not take is lost and counted;
+/// the next lines are tried again, because a disk has room again and a journal comes back.
+fn write_lines(waiting: &Receiver<String>, mut writer: impl Write, lost: &AtomicU64) {
+    let mut is_torn = false;
     while let Ok(first) = waiting.recv() {
+        let mut batch = Batch::beginning(is_torn);
         let mut line = Some(first);
-        while let Some(mut text) = line {
-            text.push('\n');
-            if writer.write_all(text.as_bytes()).is_err() {
-                return;
+        while let Some(text) = line {
+            batch.push(&text);
+            line = if batch.text.len() < BATCH { waiting.try_recv().ok() } else { None };
+        }
+        is_torn = writer.write_all(batch.text.as_bytes()).and_then(|()| writer.flush()).is_err();
+        if is_torn {
+            lost.fetch_add(batch.lines, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Lines that are written together.
+struct Batch {
+    text: String,
+    lines: u64,
+}
+
+impl Batch {
+    /// Behind half a line, on a line of its own.
+    fn beginning(is_torn: bool) -> Self {
+        Self { text: if is_torn { "\n".to_owned() } else { String::new() }, lines: 0 }
+    }
+
+    fn push(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+        self.lines += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A disk that is full for the first writes, and takes half of each.
+    #[derive(Clone)]
+    struct Disk {
+        fails: Arc<AtomicU64>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let is_full = self.fails.load(Ordering::Relaxed) > 0;
+            if is_full && bytes.len() < 4 {
+                self.fails.fetch_sub(1, Ordering::Relaxed);
+                return Err(io::ErrorKind::StorageFull.into());
             }
-            line = waiting.try_recv().ok();
+            let taken = if is_full { bytes.len() - 3 } else { bytes.len() };
+            self.written.lock().unwrap().extend_from_slice(&bytes[..taken]);
+            Ok(taken)
         }
-        if writer.flush().is_err() {
-            return;
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
+    }
+
+    #[test]
+    fn a_writer_that_fails_for_a_while_loses_those_lines_only_and_they_are_counted() {
+        let disk = Disk { fails: Arc::new(AtomicU64::new(1)), written: Arc::default() };
+        let lines = Lines::new(disk.clone());
+        lines.write("first".to_owned());
+        while disk.fails.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+        lines.write("second".to_owned());
+        lines.write("third".to_owned());
+        let lost = Arc::clone(&lines.lost);
+        drop(lines);
+        assert_eq!(lost.load(Ordering::Relaxed), 1);
+        let written = String::from_utf8(disk.written.lock().unwrap().clone()).unwrap();
+        assert_eq!(written, "fir\nsecond\nthird\n", "whole lines stand by themselves");
     }
 }

@@ -207,14 +207,17 @@ impl Journal {
 impl Write for Journal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.begun.extend_from_slice(bytes);
+        let mut taken = Ok(bytes.len());
         while let Some(end) = self.begun.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.begun.drain(..=end).collect();
             let mut message = b"SYSLOG_IDENTIFIER=countersign\nPRIORITY=6\nMESSAGE=".to_vec();
             message.extend_from_slice(&line);
-            // A message that the journal does not take, for its length or because it restarts, is lost alone.
-            let _ = self.socket.send(&message);
+            // One that the journal does not take, for its length or because it restarts, is lost; the others are not.
+            if let Err(fault) = self.socket.send(&message) {
+                taken = Err(fault);
+            }
         }
-        Ok(bytes.len())
+        taken
     }
 
     fn flush(&mut self) -> io::Result<()> {
