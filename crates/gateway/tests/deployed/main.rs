@@ -17,6 +17,7 @@ fn main() {
         trial("node mode: each proof is served once or never", &[], flood::in_node_mode),
         trial("a shared store away: 503, not ready, and healing", &shared, redis::away_and_back),
         trial("a shared store that evicts stops the start", &shared, redis::evicting),
+        trial("a shared store with a password", &shared, redis::with_a_password),
         trial("a clock that differs from a shared store's", &shared, redis::a_clock_differs),
         trial("a nonce of one node is good at the other", &shared, redis::nonces_are_shared),
         trial("behind nginx, by its example", &["nginx"], fronts::nginx),

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use countersign_dpop::time::{Clock, SystemClock};
-use countersign_gateway::GatewayError;
+use countersign_gateway::{GatewayConfig, GatewayError};
 use countersign_testkit::FakeClock;
 use countersign_testkit::service::free_address;
 use http::StatusCode;
 
-use crate::world::{World, redis, shared};
+use crate::world::{ORIGIN, World, redis, shared};
 
 pub(crate) async fn away_and_back() {
     let address = free_address().unwrap();
@@ -42,6 +42,34 @@ pub(crate) async fn evicting() {
     let Err(fault) = world.node(free_address().unwrap()).await else { panic!("started with a store that evicts") };
     assert!(matches!(fault, GatewayError::ReplayServer { .. }), "{fault}");
     assert!(fault.to_string().contains("volatile-ttl") && fault.to_string().contains("noeviction"), "{fault}");
+}
+
+pub(crate) async fn with_a_password() {
+    let address = free_address().unwrap();
+    let _server = redis(address, &["--requirepass", "canary-password"]);
+    let directory = tempfile::tempdir().unwrap();
+    let stored = |password: &str| {
+        std::fs::write(directory.path().join("password"), password).unwrap();
+        let config = GatewayConfig {
+            replay: Some(format!("redis://{address}")),
+            replay_password_file: Some("password".to_owned()),
+            public_origin: Some(ORIGIN.to_owned()),
+            upstream: Some("http://127.0.0.1:9".to_owned()),
+            issuer: Some(ORIGIN.to_owned()),
+            audience: Some(ORIGIN.to_owned()),
+            ..GatewayConfig::default()
+        };
+        config.resolve(directory.path()).unwrap().replay
+    };
+    let world = World::start(1, stored("wrong")).await;
+    let unready = world.until_ready(0, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(unready.body.contains("replay store") && !unready.body.contains("wrong\""), "{}", unready.body);
+    assert_eq!(world.client.ask(world.nodes[0].address, "1").await.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    let world = World::start(1, stored("canary-password\n")).await;
+    let ready = world.until_ready(0, StatusCode::OK).await;
+    assert_eq!(world.client.ask(world.nodes[0].address, "1").await.status, StatusCode::OK);
+    assert!(!format!("{}{}", ready.body, world.metrics(0).await).contains("canary"));
 }
 
 /// Nobody is refused for it: the difference is measured, and told.
