@@ -1,5 +1,6 @@
 //! What a service tells systemd (sd_notify(3)), where it is started by it.
 
+use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
@@ -23,12 +24,41 @@ pub(crate) fn stopping() {
 /// Nobody who is not there, or does not listen, is told; that stops nothing.
 fn send(state: &str) {
     let Some(place) = std::env::var_os("NOTIFY_SOCKET").and_then(|place| place.into_string().ok()) else { return };
+    if let Err(fault) = send_to(&place, state) {
+        tracing::debug!(%fault, "systemd was not told");
+    }
+}
+
+fn send_to(place: &str, state: &str) -> io::Result<()> {
     let address = match place.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name),
-        None => SocketAddr::from_pathname(&place),
-    };
-    let sent = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address));
-    if let Err(fault) = sent {
-        tracing::debug!(%fault, "systemd was not told");
+        None => SocketAddr::from_pathname(place),
+    }?;
+    let socket = UnixDatagram::unbound()?;
+    // A queue that nobody empties would hold up whoever serves.
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(state.as_bytes(), &address).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_nobody_empties_holds_up_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("notify");
+        let place = place.to_str().unwrap();
+        assert_eq!(send_to(place, "READY=1").unwrap_err().kind(), io::ErrorKind::NotFound);
+        let systemd = UnixDatagram::bind(place).unwrap();
+        let fault = loop {
+            if let Err(fault) = send_to(place, "READY=1") {
+                break fault;
+            }
+        };
+        assert_eq!(fault.kind(), io::ErrorKind::WouldBlock);
+        let mut text = [0; 16];
+        assert_eq!(systemd.recv(&mut text).unwrap(), 7);
+        send_to(place, "STOPPING=1").unwrap();
     }
 }

@@ -214,6 +214,11 @@ fn a_changed_file_is_taken_and_a_bad_one_leaves_the_old_in_force() {
     assert_eq!(status(), 200);
     let metrics = http::get(&format!("{admin}/metrics"), &[]).body;
     assert!(metrics.contains("countersign_config_stale 1\n"), "{metrics}");
+    fs::write(&path, configuration(origin, &api.url, "stage = 'loud'")).unwrap();
+    gateway.hang_up();
+    let line = gateway.stderr_line_with("is not a stage");
+    assert!(line.contains("line 6: stage: "), "{line}");
+    assert_eq!(status(), 200);
 
     fs::write(&path, configuration(origin, &api.url, "stage = 'require'")).unwrap();
     gateway.hang_up();
