@@ -21,7 +21,7 @@ use crate::error::Refusal;
 use crate::fetch::{Fetch, GuardedFetch, Offline, ResolveHost, SystemResolver};
 use crate::issuer::Issuer;
 use crate::operation::{Limits, Metrics};
-use crate::people::People;
+use crate::people::{Costs, People};
 use crate::registered::{Documents, Registered};
 use crate::seal::{Seal, SealError, SealFileError};
 use crate::share::{Reserved, Shares};
@@ -105,7 +105,8 @@ impl AuthServer {
         let now = clock.now();
         let seal = open_seal(&settings, storage.as_ref()).await?;
         let nonce_key = NonceKey::from_bytes(*find_or_make_secret(storage.as_ref(), &seal, NONCE_KEY).await?);
-        let people = People::new(&find_or_make_secret(storage.as_ref(), &seal, SESSION_KEY).await?[..]);
+        let session_key = find_or_make_secret(storage.as_ref(), &seal, SESSION_KEY).await?;
+        let people = People::new(&session_key[..], costs_of_signing_in(&settings));
         let keys = SigningKeys::load_or_make(storage.as_ref(), &seal, now).await?;
         storage.sweep(now).await?;
         let shares = Shares::new(CAPACITY, storage.count_recorded().await?, now.plus(MAX_LIFE));
@@ -283,6 +284,18 @@ fn htus(issuer: &Issuer) -> Result<Vec<Htu>, HtuError> {
     let mut endpoints = Endpoint::ALL.to_vec();
     endpoints.sort_by_key(|endpoint| *endpoint as usize);
     endpoints.into_iter().map(|endpoint| issuer.htu(endpoint.path())).collect()
+}
+
+/// What the hashes of passwords cost, with a word to whoever has several costs: each try pays them all.
+fn costs_of_signing_in(settings: &Settings) -> Costs {
+    let costs = Costs::of(settings.users.values().map(|hash| hash.as_str()));
+    if costs.count() > 1 {
+        tracing::warn!(
+            costs = costs.count(),
+            "password hashes differ in cost, so every sign-in does the work of each; hashes as of `authserver user` have one"
+        );
+    }
+    costs
 }
 
 /// A machine without root certificates serves, and fetches nothing.

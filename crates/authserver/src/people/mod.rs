@@ -1,5 +1,6 @@
 //! People: who they are, how they sign in, what their pages look like.
 
+mod cost;
 mod guesses;
 mod page;
 mod password;
@@ -8,6 +9,7 @@ mod sign_in;
 mod user;
 mod visitor;
 
+pub(crate) use self::cost::Costs;
 pub(crate) use self::page::{Page, PageError, Styled, see_other};
 pub(crate) use self::password::is_password_hash;
 pub use self::password::{PasswordError, hash_password};

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::cost::Costs;
 use super::guesses::Guesses;
 use super::user;
 use crate::issuer::Issuer;
@@ -21,6 +22,8 @@ use crate::storage::StorageError;
 pub(crate) struct People {
     key: hmac::Key,
     pub(super) guesses: Guesses,
+    /// What every try to sign in costs.
+    pub(super) costs: Costs,
     /// Hashing a password takes a core and 19 MiB; so many at a time.
     pub(super) hashing: Semaphore,
 }
@@ -69,9 +72,9 @@ impl People {
 impl People {
     const HASHING_AT_A_TIME: usize = 2;
 
-    pub(crate) fn new(key: &[u8]) -> Self {
+    pub(crate) fn new(key: &[u8], costs: Costs) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        Self { key, guesses: Guesses::default(), hashing: Semaphore::new(Self::HASHING_AT_A_TIME) }
+        Self { key, guesses: Guesses::default(), costs, hashing: Semaphore::new(Self::HASHING_AT_A_TIME) }
     }
 
     /// A code over `parts` for one purpose.

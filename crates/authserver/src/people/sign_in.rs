@@ -126,8 +126,8 @@ async fn sign_in(
         return Ok(Err(SignInFailure::TooMany { wait }));
     }
     let known = user::password_hash(server, username).await?;
-    let hash = known.clone().unwrap_or_else(|| Zeroizing::new(password::NOBODYS.to_owned()));
-    let is_right = verify(server, form.get("password").unwrap_or_default(), hash).await?;
+    let hashes = server.people.costs.to_verify(known.as_ref());
+    let is_right = verify(server, form.get("password").unwrap_or_default(), hashes).await?;
     match known.filter(|_| is_right) {
         Some(hash) => {
             server.people.guesses.was_right(username);
@@ -144,14 +144,16 @@ pub(crate) fn sign_out(server: &Shared) -> Option<HeaderValue> {
     Cookie::Session.set(&server.settings.issuer, None)
 }
 
-async fn verify(server: &Shared, typed: &str, hash: Zeroizing<String>) -> Result<bool, PageError> {
+/// Whether the password is that of one of the hashes; all of them are computed, whichever fits.
+async fn verify(server: &Shared, typed: &str, hashes: Vec<Zeroizing<String>>) -> Result<bool, PageError> {
     if typed.len() > password::MAX_LENGTH {
         return Ok(false);
     }
     let typed = Zeroizing::new(typed.to_owned());
     let patience = tokio::time::timeout(PATIENCE, server.people.hashing.acquire());
     let _turn = patience.await.map_err(|_| PageError::Busy)?.map_err(|_| PageError::Busy)?;
-    let verified = tokio::task::spawn_blocking(move || password::is_right(&typed, &hash)).await;
+    let verify_all = move || hashes.iter().filter(|hash| password::is_right(&typed, hash)).count() > 0;
+    let verified = tokio::task::spawn_blocking(verify_all).await;
     verified.map_err(|fault| PageError::Away(fault.to_string()))
 }
 

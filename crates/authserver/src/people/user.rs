@@ -40,14 +40,13 @@ impl Kept for KeptUser {
 
 /// The hash of the password of a user who may sign in.
 pub(super) async fn password_hash(server: &Shared, username: &str) -> Result<Option<Zeroizing<String>>, StorageError> {
-    if let Some(hash) = server.settings.users.get(username) {
-        return Ok(Some(hash.clone()));
-    }
     if !is_username(username) {
         return Ok(None);
     }
+    // The storage is asked for users of the configuration too: their answer must not come sooner.
     let found: Option<Found<KeptUser>> = storage::find(server.storage.as_ref(), username).await?;
-    Ok(found.filter(|user| !user.it.disabled).map(|user| user.it.password_hash))
+    let kept = found.filter(|user| !user.it.disabled).map(|user| user.it.password_hash);
+    Ok(server.settings.users.get(username).cloned().or(kept))
 }
 
 /// The users of a server, for whoever runs it.
