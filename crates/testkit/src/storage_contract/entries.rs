@@ -53,6 +53,34 @@ pub(super) async fn records_and_changes_all_or_nothing(opener: &dyn Opener) {
     assert_eq!(storage.find(EntryKind::Code, EntryId::of("more")).await.unwrap(), None);
 }
 
+pub(super) async fn adds_many_entries_in_one_go_or_none_of_them(opener: &dyn Opener) {
+    let storage = opener.open(NOW - 600).await;
+    let storage = storage.as_ref();
+    let add = |n: usize| {
+        let owner = n.is_multiple_of(2).then(|| format!("user {n}"));
+        let content = EntryContent { owner, not_after: at(NOW + 60), body: format!("{{\"é\":{n}}}") };
+        Change::Add(EntryKind::Code, EntryId::of(&n.to_string()), content)
+    };
+    let many: Vec<Change> = (0..1_001).map(add).collect();
+    for there in [0, 555, 1_000] {
+        assert_eq!(change(storage, &[add(there)]).await, Verdict::First);
+        assert_eq!(change(storage, &many).await, Verdict::Conflict);
+        let listing = Listing { kind: EntryKind::Code, owner: None, after: None, limit: 2_000 };
+        let [only] = &storage.list(listing).await.unwrap()[..] else { panic!("more than what was there") };
+        assert_eq!(change(storage, &[Change::Remove(only.at)]).await, Verdict::First);
+    }
+    assert_eq!(change(storage, &[add(2_000)]).await, Verdict::First);
+    let other = found(storage, "2000").await;
+    let mut mixed = many;
+    mixed.insert(300, Change::Replace(other.at, content("{}")));
+    assert_eq!(change(storage, &mixed).await, Verdict::First);
+    assert_eq!(found(storage, "2000").await.content, content("{}"));
+    for n in 0..1_001 {
+        let Change::Add(_, _, content) = add(n) else { unreachable!() };
+        assert_eq!(found(storage, &n.to_string()).await.content, content);
+    }
+}
+
 pub(super) async fn of_many_changes_at_once_exactly_one_is_made(opener: &dyn Opener) {
     let (one, two) = (opener.open(NOW - 600).await, opener.open(NOW - 600).await);
     let add = Change::Add(EntryKind::Code, EntryId::of("it"), content("{}"));

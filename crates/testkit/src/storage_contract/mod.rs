@@ -52,6 +52,7 @@ checks![
     memory::a_clock_set_back_begins_an_epoch_and_refuses_what_could_be_forgotten,
     entries::changes_an_entry_only_while_it_is_as_it_was_read,
     entries::records_and_changes_all_or_nothing,
+    entries::adds_many_entries_in_one_go_or_none_of_them,
     entries::of_many_changes_at_once_exactly_one_is_made,
     entries::lists_entries_by_kind_and_owner_page_by_page,
     entries::entries_outlive_a_restart_and_are_swept_after_their_end,

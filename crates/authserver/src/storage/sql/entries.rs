@@ -1,7 +1,26 @@
 //! Entries in the table `entry`.
 
-use super::work::{Pool, Row, Work};
+use std::sync::LazyLock;
+
+use super::work::{Pool, Row, Value, Work};
 use crate::storage::{Change, Entry, EntryContent, EntryId, EntryKind, EntryVersion, Listing};
+
+/// Makes one change after the other; false when an entry is not as it was read, and then some may have been made.
+pub(super) async fn change_all(work: &mut Work, changes: &[Change]) -> Result<bool, sqlx::Error> {
+    let mut rest = changes;
+    while let [next, later @ ..] = rest {
+        let many = rest.get(..ADDED_TOGETHER).map(additions).filter(|additions| additions.len() == ADDED_TOGETHER);
+        let (is_made, left) = match many {
+            Some(additions) => (add_many(work, &additions).await?, &rest[ADDED_TOGETHER..]),
+            None => (change(work, next).await?, later),
+        };
+        if !is_made {
+            return Ok(false);
+        }
+        rest = left;
+    }
+    Ok(true)
+}
 
 /// Makes a change, or finds that the entry is not as it was read.
 pub(super) async fn change(work: &mut Work, change: &Change) -> Result<bool, sqlx::Error> {
@@ -40,17 +59,49 @@ fn read(kind: EntryKind, row: &Row) -> Result<Entry, sqlx::Error> {
     Ok(Entry { at, content })
 }
 
-async fn add(work: &mut Work, kind: EntryKind, id: EntryId, content: &EntryContent) -> Result<bool, sqlx::Error> {
-    let sql = "INSERT INTO entry (kind, id, version, owner, not_after, body) VALUES ($1, $2, 1, $3, $4, $5)
-               ON CONFLICT DO NOTHING";
-    let values = [
+/// How many entries one statement adds, where so many follow each other: when much is brought in at once.
+const ADDED_TOGETHER: usize = 200;
+
+static ADD_MANY: LazyLock<String> = LazyLock::new(|| {
+    let row = |i: usize| format!("(${}, ${}, 1, ${}, ${}, ${})", 5 * i + 1, 5 * i + 2, 5 * i + 3, 5 * i + 4, 5 * i + 5);
+    let rows: Vec<String> = (0..ADDED_TOGETHER).map(row).collect();
+    let rows = rows.join(", ");
+    format!("INSERT INTO entry (kind, id, version, owner, not_after, body) VALUES {rows} ON CONFLICT DO NOTHING")
+});
+
+/// What the first changes add, as far as they do.
+fn additions(changes: &[Change]) -> Vec<(EntryKind, &EntryId, &EntryContent)> {
+    changes.iter().map_while(addition).collect()
+}
+
+const fn addition(change: &Change) -> Option<(EntryKind, &EntryId, &EntryContent)> {
+    match change {
+        Change::Add(kind, id, content) => Some((*kind, id, content)),
+        Change::Replace(..) | Change::Keep(_) | Change::Remove(_) => None,
+    }
+}
+
+async fn add_many(work: &mut Work, additions: &[(EntryKind, &EntryId, &EntryContent)]) -> Result<bool, sqlx::Error> {
+    let values: Vec<Value<'_>> =
+        additions.iter().flat_map(|(kind, id, content)| addition_values(*kind, id, content)).collect();
+    let added = work.execute(ADD_MANY.as_str(), &values).await?;
+    Ok(u64::try_from(additions.len()) == Ok(added))
+}
+
+fn addition_values<'a>(kind: EntryKind, id: &'a EntryId, content: &'a EntryContent) -> [Value<'a>; 5] {
+    [
         kind.as_str().into(),
         id.as_bytes().into(),
         content.owner.as_deref().into(),
         content.not_after.into(),
         (&content.body).into(),
-    ];
-    Ok(work.execute(sql, &values).await? == 1)
+    ]
+}
+
+async fn add(work: &mut Work, kind: EntryKind, id: EntryId, content: &EntryContent) -> Result<bool, sqlx::Error> {
+    let sql = "INSERT INTO entry (kind, id, version, owner, not_after, body) VALUES ($1, $2, 1, $3, $4, $5)
+               ON CONFLICT DO NOTHING";
+    Ok(work.execute(sql, &addition_values(kind, &id, content)).await? == 1)
 }
 
 async fn replace(work: &mut Work, at: &EntryVersion, content: &EntryContent) -> Result<bool, sqlx::Error> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, Connection, PgPool};
 
 use super::migrations::{self, MigrationFault};
 use crate::storage::{StorageError, StorageOpenError};
@@ -52,6 +52,19 @@ impl PostgresAddress {
             ("idle_in_transaction_session_timeout", "5000"),
         ]);
         Ok(Self { options: options.disable_statement_logging() })
+    }
+
+    /// Makes a schema in which tables can be, for measuring two sets of them beside each other.
+    ///
+    /// # Errors
+    /// See [`StorageOpenError`].
+    #[doc(hidden)]
+    pub async fn make_schema(&self, name: &'static str) -> Result<(), StorageOpenError> {
+        let fault = |fault: sqlx::Error| refused_or_away(self.to_string(), fault);
+        let mut connection = self.options.connect().await.map_err(fault)?;
+        let sql = sqlx::AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS \"{name}\""));
+        sqlx::query(sql).execute(&mut connection).await.map_err(fault)?;
+        connection.close().await.map_err(fault)
     }
 }
 

@@ -48,10 +48,8 @@ async fn commit_several(
 ) -> Result<Verdict, sqlx::Error> {
     work.execute("SAVEPOINT changes", &[]).await?;
     let mut verdict = record(work, memory, once).await?;
-    for change in changes {
-        if verdict == Verdict::First && !entries::change(work, change).await? {
-            verdict = Verdict::Conflict;
-        }
+    if verdict == Verdict::First && !entries::change_all(work, changes).await? {
+        verdict = Verdict::Conflict;
     }
     if verdict != Verdict::First {
         work.execute("ROLLBACK TO SAVEPOINT changes", &[]).await?;
@@ -66,12 +64,12 @@ async fn record(work: &mut Work, memory: &Memory, once: &SingleUse) -> Result<Ve
         return Ok(refused);
     }
     if let Some(proof) = &once.proof
-        && !insert_proof(work, proof).await?
+        && !PROOFS.insert(work, proof.key.as_bytes(), proof.not_after).await?
     {
         return Ok(Verdict::ProofReplayed);
     }
     if let Some(assertion) = &once.assertion
-        && !insert_assertion(work, assertion).await?
+        && !ASSERTIONS.insert(work, assertion.key.as_bytes(), assertion.not_after).await?
     {
         take_back(work, &SingleUse { assertion: None, ..*once }).await?;
         return Ok(Verdict::AssertionReplayed);
@@ -111,28 +109,43 @@ pub(super) async fn record_all(
     Ok(verdicts)
 }
 
-/// A table of keys of 32 bytes.
+/// A table of keys of 32 bytes, with the time that each is kept until.
 struct Table {
-    /// Inserts as many keys as `$3` says, which stand in `$1`, with their times in `$2`; the rows are those that are new.
     insert: &'static str,
+    /// Inserts as many keys as `$3` says, which stand in `$1`, with their times in `$2`; the rows are those that are new.
+    insert_all: &'static str,
     delete: &'static str,
 }
 
-const PROOFS: Table = Table {
-    insert: "WITH RECURSIVE place (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM place WHERE i + 1 < $3)
-             INSERT INTO used_proof (replay_key, not_after)
-             SELECT substr($1, 1 + 32 * i, 32), CAST(substr($2, 1 + 20 * i, 20) AS BIGINT) FROM place WHERE true
-             ON CONFLICT DO NOTHING RETURNING replay_key",
-    delete: "DELETE FROM used_proof WHERE replay_key = $1",
-};
+macro_rules! table {
+    ($table:literal, $key:literal) => {
+        Table {
+            insert: concat!("INSERT INTO ", $table, " (", $key, ", not_after) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
+            insert_all: concat!(
+                "WITH RECURSIVE place (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM place WHERE i + 1 < $3) INSERT INTO ",
+                $table, " (", $key, ", not_after)
+                 SELECT substr($1, 1 + 32 * i, 32), CAST(substr($2, 1 + 20 * i, 20) AS BIGINT) FROM place WHERE true
+                 ON CONFLICT DO NOTHING RETURNING ", $key,
+            ),
+            delete: concat!("DELETE FROM ", $table, " WHERE ", $key, " = $1"),
+        }
+    };
+}
 
-const ASSERTIONS: Table = Table {
-    insert: "WITH RECURSIVE place (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM place WHERE i + 1 < $3)
-             INSERT INTO used_assertion (assertion_key, not_after)
-             SELECT substr($1, 1 + 32 * i, 32), CAST(substr($2, 1 + 20 * i, 20) AS BIGINT) FROM place WHERE true
-             ON CONFLICT DO NOTHING RETURNING assertion_key",
-    delete: "DELETE FROM used_assertion WHERE assertion_key = $1",
-};
+const PROOFS: Table = table!("used_proof", "replay_key");
+const ASSERTIONS: Table = table!("used_assertion", "assertion_key");
+
+impl Table {
+    /// Whether the key is new.
+    async fn insert(&self, work: &mut Work, key: &[u8; 32], not_after: Timestamp) -> Result<bool, sqlx::Error> {
+        Ok(work.execute(self.insert, &[key.into(), not_after.into()]).await? == 1)
+    }
+
+    /// Removes what this transaction has inserted; nothing else has seen it.
+    async fn take_back(&self, work: &mut Work, key: &[u8; 32]) -> Result<(), sqlx::Error> {
+        work.execute(self.delete, &[key.into()]).await.map(|_| ())
+    }
+}
 
 /// Keys that were inserted just now and that no request has yet.
 struct Fresh(HashSet<[u8; 32]>);
@@ -154,7 +167,7 @@ impl Fresh {
             return Ok(Self(HashSet::new()));
         }
         let values = [Value::from(&keys[..]), Value::from(&times), Value::from(count)];
-        let rows = work.fetch_all(table.insert, &values).await?;
+        let rows = work.fetch_all(table.insert_all, &values).await?;
         rows.iter().map(|row| row.array(0)).collect::<Result<_, _>>().map(Self)
     }
 
@@ -172,7 +185,7 @@ impl Fresh {
     /// Removes what no request took after all: it came with something that was refused.
     async fn take_back(self, work: &mut Work, table: &Table) -> Result<(), sqlx::Error> {
         for key in &self.0 {
-            work.execute(table.delete, &[key.into()]).await?;
+            table.take_back(work, key).await?;
         }
         Ok(())
     }
@@ -192,25 +205,13 @@ fn judge(memory: &Memory, once: &SingleUse) -> Option<Verdict> {
     }
 }
 
-async fn insert_proof(work: &mut Work, proof: &ReplayEntry) -> Result<bool, sqlx::Error> {
-    let sql = "INSERT INTO used_proof (replay_key, not_after) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    Ok(work.execute(sql, &[proof.key.as_bytes().into(), proof.not_after.into()]).await? == 1)
-}
-
-async fn insert_assertion(work: &mut Work, assertion: &AssertionEntry) -> Result<bool, sqlx::Error> {
-    let sql = "INSERT INTO used_assertion (assertion_key, not_after) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    Ok(work.execute(sql, &[assertion.key.as_bytes().into(), assertion.not_after.into()]).await? == 1)
-}
-
-/// Removes what this transaction has recorded; nothing else has seen it.
+/// Removes what this transaction has recorded.
 async fn take_back(work: &mut Work, once: &SingleUse) -> Result<(), sqlx::Error> {
     if let Some(proof) = &once.proof {
-        let sql = "DELETE FROM used_proof WHERE replay_key = $1";
-        work.execute(sql, &[proof.key.as_bytes().into()]).await?;
+        PROOFS.take_back(work, proof.key.as_bytes()).await?;
     }
     if let Some(assertion) = &once.assertion {
-        let sql = "DELETE FROM used_assertion WHERE assertion_key = $1";
-        work.execute(sql, &[assertion.key.as_bytes().into()]).await?;
+        ASSERTIONS.take_back(work, assertion.key.as_bytes()).await?;
     }
     Ok(())
 }

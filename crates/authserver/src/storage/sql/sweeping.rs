@@ -28,23 +28,22 @@ struct Kind {
     delete: &'static str,
 }
 
-const PROOFS: Kind = Kind {
-    find: "SELECT max(not_after)
-           FROM (SELECT not_after FROM used_proof WHERE not_after < $1 ORDER BY not_after LIMIT $2) AS oldest",
-    delete: "DELETE FROM used_proof WHERE not_after <= $1",
-};
+macro_rules! kind {
+    ($table:literal) => {
+        Kind {
+            find: concat!(
+                "SELECT max(not_after) FROM (SELECT not_after FROM ",
+                $table,
+                " WHERE not_after < $1 ORDER BY not_after LIMIT $2) AS oldest"
+            ),
+            delete: concat!("DELETE FROM ", $table, " WHERE not_after <= $1"),
+        }
+    };
+}
 
-const ASSERTIONS: Kind = Kind {
-    find: "SELECT max(not_after)
-           FROM (SELECT not_after FROM used_assertion WHERE not_after < $1 ORDER BY not_after LIMIT $2) AS oldest",
-    delete: "DELETE FROM used_assertion WHERE not_after <= $1",
-};
-
-const ENTRIES: Kind = Kind {
-    find: "SELECT max(not_after)
-           FROM (SELECT not_after FROM entry WHERE not_after < $1 ORDER BY not_after LIMIT $2) AS oldest",
-    delete: "DELETE FROM entry WHERE not_after <= $1",
-};
+const PROOFS: Kind = kind!("used_proof");
+const ASSERTIONS: Kind = kind!("used_assertion");
+const ENTRIES: Kind = kind!("entry");
 
 /// Returns through which `not_after` entries were swept, and how many.
 async fn sweep(work: &mut Work, kind: &Kind, before: Timestamp, limit: i64) -> Result<(Timestamp, u64), sqlx::Error> {
