@@ -80,7 +80,8 @@ are good for the five minutes that many libraries allow.")]
         name = "authserver",
         after_help = "Example:\n  countersign bench authserver --json\n\nFigures are CPU \
 time of this process (of Postgres: not of its server), medians of rounds; the ratio is to one assertion \
-verification, one proof verification and one signature by the cryptographic library in this process."
+verification, one proof verification and one signature by the cryptographic library in this process.\n\nIn Postgres \
+the few grants are in a schema of their own, countersign_few_grants."
     )]
     AuthServer(authserver::AuthServerBench),
     /// The gateway beside nginx on one core: requests a second, CPU time, latency, memory
