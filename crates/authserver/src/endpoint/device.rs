@@ -34,7 +34,7 @@ async fn serve(server: &Shared, request: Request<Body>, decision: &mut PageDecis
     if request.method() != Method::POST {
         return Ok(match visitor.session() {
             None => page.entrance().show(),
-            Some(session) => page.ask(session, typed.as_deref(), None).into_response(),
+            Some(session) => page.ask(session, typed.as_deref()).into_response(),
         });
     }
     let (parts, body) = request.into_parts();
@@ -59,6 +59,28 @@ struct DevicePage<'a> {
     now: Timestamp,
 }
 
+/// Why a code that was typed leads nowhere.
+#[derive(Debug, thiserror::Error)]
+enum CodeFailure {
+    #[error("no request waits for the code that was typed")]
+    Wrong,
+    #[error("too many wrong codes typed by one user; {wait} s to wait")]
+    TooMany {
+        /// Seconds to wait.
+        wait: i64,
+    },
+}
+
+impl CodeFailure {
+    /// The stable name, for logs and metrics.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Wrong => "device_code_wrong",
+            Self::TooMany { .. } => "device_code_too_many",
+        }
+    }
+}
+
 /// A request that waits, and the user code it was found by.
 struct Waiting {
     code: Found<UserCode>,
@@ -74,8 +96,8 @@ impl DevicePage<'_> {
         let typed = form.get("user_code").unwrap_or_default();
         // Wrong codes are counted as wrong passwords are, for whoever is signed in.
         let name = format!("device code typed by {}", session.username);
-        if self.server.people.begin_guess(&name, self.now).is_err() {
-            return Ok(self.ask(session, None, Some(TOO_MANY)).into_response());
+        if let Err(wait) = self.server.people.begin_guess(&name, self.now) {
+            return Ok(self.ask_again(session, &CodeFailure::TooMany { wait }, decision));
         }
         let code = read_user_code(typed);
         let waiting = match &code {
@@ -83,7 +105,7 @@ impl DevicePage<'_> {
             None => None,
         };
         let Some((code, waiting)) = code.zip(waiting) else {
-            return Ok(self.ask(session, None, Some(WRONG)).into_response());
+            return Ok(self.ask_again(session, &CodeFailure::Wrong, decision));
         };
         self.server.people.forget_guesses(&name);
         decision.client = Some(waiting.request.it.client_id.clone());
@@ -109,11 +131,24 @@ impl DevicePage<'_> {
         Ok(request.filter(waits).map(|request| Waiting { code, request }))
     }
 
-    fn ask(&self, session: &Session, code: Option<&str>, problem: Option<&'static str>) -> Page {
+    fn ask(&self, session: &Session, code: Option<&str>) -> Page {
+        self.page(session, StatusCode::OK, code.map(write_user_code).unwrap_or_default(), None)
+    }
+
+    fn ask_again(&self, session: &Session, failure: &CodeFailure, decision: &mut PageDecision) -> Response {
+        decision.refuse(failure.name(), failure);
+        let page = |status, problem| self.page(session, status, String::new(), Some(problem));
+        match failure {
+            CodeFailure::Wrong => page(StatusCode::BAD_REQUEST, WRONG).into_response(),
+            CodeFailure::TooMany { wait } => {
+                page(StatusCode::TOO_MANY_REQUESTS, TOO_MANY).with_retry_after(Some(*wait)).into_response()
+            }
+        }
+    }
+
+    fn page(&self, session: &Session, status: StatusCode, code: String, problem: Option<&'static str>) -> Page {
         let token = self.visitor.form_token(self.server, self.target);
-        let code = code.map(write_user_code).unwrap_or_default();
-        let page = CodePage { username: &session.username, target: self.target, token, code, problem };
-        Page::new(if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &page)
+        Page::new(status, &CodePage { username: &session.username, target: self.target, token, code, problem })
     }
 
     async fn confirm(&self, session: &Session, code: &str, request: &DeviceRequest) -> Result<Page, PageError> {

@@ -143,8 +143,9 @@ async fn wrong_codes_are_counted_and_forged_forms_refused() {
     let page = browser.sign_in(&world, "/device").await;
     for n in 0..11 {
         let answer = browser.press(&world, &page, "lookup", &[("user_code", "BCDF-GHJK")]).await;
-        let words = if n < 10 { "not known" } else { "Too many" };
-        assert!(answer.status == 400 && answer.text.contains(words), "{n}: {}", answer.text);
+        let (status, words, wait) = if n < 10 { (400, "not known", None) } else { (429, "Too many", Some("300")) };
+        assert_eq!((answer.status.as_u16(), answer.field("retry-after")), (status, wait), "{n}");
+        assert!(answer.text.contains(words), "{n}: {}", answer.text);
     }
     world.clock.advance(301);
     let typed = code_of(&begun, "user_code");
