@@ -5,7 +5,6 @@
 //! The libraries are installed in `tests/peers` (see the read-me there); where one is not, its test says so.
 #![forbid(unsafe_code)]
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,16 +43,10 @@ const PASSWORD: &str = "correct horse battery";
 fn run(script: &mut Command) -> Result<(), Failed> {
     let address = free_address()?;
     let issuer = format!("http://{address}");
-    let server = Service::start(address, |dir| {
-        write(&dir.join("as.toml"), &config(&issuer))?;
-        let [x, y] = X_AND_Y;
-        let jwk = format!(r#"{{"kid":"peer","kty":"EC","crv":"P-256","x":"{x}","y":"{y}","d":"{D}"}}"#);
-        write(&dir.join("client.json"), &jwk)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(["authserver", "--config"]).arg(dir.join("as.toml"));
-        Ok(command)
-    })?;
+    let server = Service::issuer(env!("CARGO_BIN_EXE_countersign"), address, &config(&issuer))?;
     let key = server.dir().join("client.json");
+    let [x, y] = X_AND_Y;
+    std::fs::write(&key, format!(r#"{{"kid":"peer","kty":"EC","crv":"P-256","x":"{x}","y":"{y}","d":"{D}"}}"#))?;
     let output = script.args([issuer.as_str(), "peer"]).arg(key).args(["ada", PASSWORD]).output()?;
     if output.status.success() {
         return Ok(());
@@ -99,8 +92,4 @@ username = "ada"
 password = "{PASSWORD}"
 "#
     )
-}
-
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    std::fs::File::create(path)?.write_all(text.as_bytes())
 }

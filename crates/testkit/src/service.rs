@@ -93,6 +93,20 @@ impl Service {
         Ok(service)
     }
 
+    /// Starts `countersign authserver`, which is at `program`, with this configuration and waits as [`Service::start`] does.
+    ///
+    /// # Errors
+    /// As of [`Service::start`].
+    pub fn issuer(program: &str, address: SocketAddr, config: &str) -> io::Result<Self> {
+        Self::start(address, |dir| {
+            let file = dir.join("authserver.toml");
+            fs::write(&file, config)?;
+            let mut command = Command::new(program);
+            command.args(["authserver", "--config"]).arg(file);
+            Ok(command)
+        })
+    }
+
     /// The server's own directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
