@@ -95,8 +95,14 @@ impl Browser {
         }
         let location = answer.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
+        let says_when = answer.headers().contains_key("retry-after");
         let text = answer.text().await.map_err(|_| Lost::Gone)?;
-        if status == 503 { Err(Lost::Away) } else { Ok(Page { status, text, location }) }
+        if status == 503 {
+            assert!(says_when, "503 without a word when to come again");
+            Err(Lost::Away)
+        } else {
+            Ok(Page { status, text, location })
+        }
     }
 }
 

@@ -64,7 +64,9 @@ impl Answer {
 pub(crate) enum Lost {
     /// The process is gone.
     Gone,
-    /// It says that it cannot tell now (503).
+    /// It says that it cannot tell now (503). On a busy machine Postgres may take longer to accept a connection than a
+    /// server waits (3 s): one that was just started serves all the same and asks everybody to come again, until its
+    /// database answers. Nothing is accepted by guess, so that is as good as no answer.
     Away,
 }
 
@@ -146,8 +148,10 @@ impl Client {
         let answer = request.body(encode(form)).send().await.map_err(|_| Lost::Gone)?;
         let nonce = answer.headers().get("dpop-nonce").map(|nonce| nonce.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
+        let says_when = answer.headers().contains_key("retry-after");
         let body = answer.bytes().await.map_err(|_| Lost::Gone)?;
         if status == 503 {
+            assert!(says_when, "503 without a word when to come again");
             return Err(Lost::Away);
         }
         let json = serde_json::from_slice(&body).unwrap_or_default();

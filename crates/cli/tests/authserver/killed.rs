@@ -30,6 +30,7 @@ async fn killed(database: Database) {
     let answers = Rc::new(Answers::default());
     let clients = LocalSet::new();
     let mut tasks = JoinSet::new();
+    let mut away = Vec::new();
     for token in tokens {
         let load = Load::new(&issuer, &life, &answers);
         tasks.spawn_local_on(load.refresh(token), &clients);
@@ -51,13 +52,22 @@ async fn killed(database: Database) {
                     () = answers.reach(until) => {}
                     ended = tasks.join_next() => panic!("a client found something wrong: {ended:?}"),
                 }
-                server.kill().await;
+                away.extend(complaints(&server.kill().await));
             }
         })
         .await;
     let Totals { tokens, replays, codes } = answers.totals.get();
     assert!(tokens > 0 && replays > 0 && codes > 0, "{tokens} tokens, {replays} replays, {codes} codes");
     eprintln!("{} kills: {tokens} tokens, {replays} replays refused, {codes} codes redeemed", kills());
+    for line in away.iter().take(5) {
+        eprintln!("without a verdict: {line}");
+    }
+}
+
+/// What a server says of its database, where it could not judge requests: worth a look when a run fails.
+fn complaints(said: &str) -> impl Iterator<Item = String> {
+    let is_one = |line: &&str| line.contains("status=503") || line.contains(" WARN ");
+    said.lines().filter(is_one).map(str::to_owned)
 }
 
 /// What was answered, to tell when it is time.

@@ -12,7 +12,8 @@ use countersign_dpop::time::{Clock, SystemClock, Window};
 use countersign_testkit::service::free_address;
 use countersign_testkit::service::postgres::{Durability, Postgres};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::ChildStderr;
 
 use crate::client::Client;
 
@@ -23,6 +24,18 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Of the password, with little memory, for the sake of time.
 const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=64,t=1,p=1$PdCXlXn/xryHtNI01AxcpA$pfPtyg/OFVioHiKwwZXBcac8LHwPKNrc+/wPahIYBqs";
+
+/// Opens what is slow to answer on a busy machine: Postgres may take longer for a connection than a server waits.
+async fn patiently<T, E: std::fmt::Display>(open: impl AsyncFn() -> Result<T, E>) -> T {
+    let mut tries = 20;
+    loop {
+        match open().await {
+            Ok(opened) => return opened,
+            Err(fault) => assert!(tries > 0, "{fault}"),
+        }
+        tries -= 1;
+    }
+}
 
 /// Where servers keep what they know.
 pub(crate) struct Database {
@@ -47,7 +60,7 @@ impl Database {
         Arc::new(match &self.postgres {
             Some((_, url)) => {
                 let address = PostgresAddress::parse(&url.clone().into()).unwrap();
-                SqlStorage::open_postgres(&address, Window::RFC, now).await.unwrap()
+                patiently(|| SqlStorage::open_postgres(&address, Window::RFC, now)).await
             }
             None => SqlStorage::open_sqlite(&self.directory.path().join("data"), Window::RFC, now).await.unwrap(),
         })
@@ -120,7 +133,7 @@ password_hash = "{PASSWORD_HASH}"
     /// Starts a process at `address` and waits for it to be ready.
     pub(crate) async fn start(&self, address: &str) -> Running {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(["authserver", "--config", "as.toml", "--log", "warn", "--listen", address]);
+        command.args(["authserver", "--config", "as.toml", "--log", "info", "--listen", address]);
         command.current_dir(self.directory()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
@@ -130,7 +143,7 @@ password_hash = "{PASSWORD_HASH}"
             let line = line.unwrap_or_else(|| panic!("the server ended before it was ready:\n{said}"));
             if let Some(rest) = line.strip_prefix("ready ") {
                 let url = rest.split(' ').next().unwrap().to_owned();
-                return Running { process, url, _lines: lines };
+                return Running { process, url, said: Said::listen(said, lines) };
             }
             writeln!(said, "{line}").unwrap();
         }
@@ -144,8 +157,8 @@ password_hash = "{PASSWORD_HASH}"
     /// Refresh tokens of the public client, which nobody has used, without a user.
     pub(crate) async fn refresh_tokens(&self, count: usize) -> Vec<String> {
         let config: AuthServerConfig = toml::from_str(&self.config()).unwrap();
-        let settings = config.resolve(self.directory()).unwrap();
-        let server = AuthServer::open(settings, Arc::new(SystemClock)).await.unwrap();
+        let settings = Arc::new(config.resolve(self.directory()).unwrap());
+        let server = patiently(|| AuthServer::open(settings.clone(), Arc::new(SystemClock))).await;
         let jkt = self.client.jkt();
         let (client_id, resource) = ("spa".to_owned(), API.to_owned());
         let bulk = BulkApprovals { client_id, resource, jkt, count, tokens: count };
@@ -158,13 +171,32 @@ password_hash = "{PASSWORD_HASH}"
 pub(crate) struct Running {
     process: tokio::process::Child,
     pub(crate) url: String,
-    /// Kept open: a server whose log goes nowhere is another case.
-    _lines: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+    said: Said,
 }
 
 impl Running {
-    /// SIGKILL; returns when the process is gone.
-    pub(crate) async fn kill(mut self) {
+    /// SIGKILL; returns what it had said on standard error when the process is gone.
+    pub(crate) async fn kill(mut self) -> String {
         self.process.kill().await.unwrap();
+        self.said.all().await
+    }
+}
+
+/// What a process says, read all the while: one that can write nowhere would stand still.
+struct Said(tokio::task::JoinHandle<String>);
+
+impl Said {
+    fn listen(mut said: String, mut lines: Lines<BufReader<ChildStderr>>) -> Self {
+        Self(tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                said.push_str(&line);
+                said.push('\n');
+            }
+            said
+        }))
+    }
+
+    async fn all(self) -> String {
+        self.0.await.unwrap()
     }
 }
