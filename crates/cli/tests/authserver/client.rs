@@ -64,9 +64,9 @@ impl Answer {
 pub(crate) enum Lost {
     /// The process is gone.
     Gone,
-    /// It says that it cannot tell now (503). On a busy machine Postgres may take longer to accept a connection than a
-    /// server waits (3 s): one that was just started serves all the same and asks everybody to come again, until its
-    /// database answers. Nothing is accepted by guess, so that is as good as no answer.
+    /// It says that it cannot tell now (503). On a busy machine Postgres may take longer for a connection than a server
+    /// waits (3 s), or for a write (5 s): it then asks everybody to come again. Nothing is accepted by guess, so that is as
+    /// good as no answer.
     Away,
 }
 

@@ -66,7 +66,7 @@ async fn killed(database: Database) {
 
 /// What a server says of its database, where it could not judge requests: worth a look when a run fails.
 fn complaints(said: &str) -> impl Iterator<Item = String> {
-    let is_one = |line: &&str| line.contains("status=503") || line.contains(" WARN ");
+    let is_one = |line: &&str| ["status=503", "the database"].iter().any(|sign| line.contains(sign));
     said.lines().filter(is_one).map(str::to_owned)
 }
 

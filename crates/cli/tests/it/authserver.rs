@@ -49,14 +49,9 @@ fn the_admin_address_of_the_file_is_served() {
     let file = config.to_str().unwrap();
     Ended::of(["authserver", "init", "--config", file]).printed();
     let text = fs::read_to_string(&config).unwrap();
-    fs::write(
-        &config,
-        format!(
-            "admin = '127.0.0.1:0'\n{}",
-            text.replace("127.0.0.1:8090\"\n\n# The data", "127.0.0.1:0\"\n\n# The data")
-        ),
-    )
-    .unwrap();
+    let listen = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
+    assert!(text.contains(&listen(8090)));
+    fs::write(&config, format!("admin = '127.0.0.1:0'\n{}", text.replace(&listen(8090), &listen(0)))).unwrap();
     let mut server = Running::start(["authserver", "--config", file], &[], directory.path());
     let admin = server.ready().1.unwrap();
     assert_eq!(http::get(&format!("{admin}/healthz"), &[]).status, 200);

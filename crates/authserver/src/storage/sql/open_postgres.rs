@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgPool};
+use tokio::task::JoinSet;
 
 use super::migrations::{self, MigrationFault};
 use crate::storage::{StorageError, StorageOpenError};
@@ -104,7 +105,19 @@ pub(super) async fn open(address: &PostgresAddress) -> Result<PgPool, StorageOpe
         }
     })?;
     drop(connection);
+    connect_all(&pool).await;
     Ok(pool)
+}
+
+/// Makes every connection, so that no request has to wait for one: on a busy machine that takes Postgres seconds. Those
+/// that cannot be made now are made when they are needed.
+async fn connect_all(pool: &PgPool) {
+    let made = (0..CONNECTIONS).map(|_| {
+        let pool = pool.clone();
+        async move { pool.acquire().await }
+    });
+    // All are held until the last one is there, or each would be the same one.
+    drop(made.collect::<JoinSet<_>>().join_all().await);
 }
 
 /// Class 28, authorization; class 3D, no such database; 42501, no right to (Postgres manual, appendix A).
