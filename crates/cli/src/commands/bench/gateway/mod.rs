@@ -7,6 +7,7 @@ mod nginx;
 mod party;
 mod traffic;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -52,6 +53,9 @@ pub(crate) struct GatewayBench {
     /// Used proofs that are remembered, for the memory that they take
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=50_000_000))]
     replay_entries: u32,
+    /// Only these rows, and no memory: faster, and long enough on one server for a profiler to look at it
+    #[arg(long, value_name = "ROW", value_delimiter = ',', value_parser = party::NAMES)]
+    only: Vec<String>,
 }
 
 /// Served with all connections busy, by the clock on the wall.
@@ -104,7 +108,7 @@ impl GatewayBench {
     pub(super) const fn with_defaults(quick: bool) -> Self {
         let (rounds, requests, idle_connections, replay_entries) =
             if quick { (3, 2_000, 1_000, 100_000) } else { (7, 4_000, 10_000, 1_000_000) };
-        Self { rounds, requests, keys: 1, idle_connections, replay_entries }
+        Self { rounds, requests, keys: 1, idle_connections, replay_entries, only: Vec::new() }
     }
 
     /// Measures every row, on a thread of its own that stays on the load's core.
@@ -123,7 +127,7 @@ impl GatewayBench {
         let traffic = Traffic::new(self.keys)?;
         let load = Load::start().await?;
         bar.set_message("starting servers");
-        let parties = party::start(&traffic, cores, load.upstream(), engine, &mut notes).await?;
+        let parties = self.start(&traffic, cores, load.upstream(), engine, &mut notes).await?;
         bar.set_message("waiting for the first epoch");
         tokio::time::sleep(EPOCH).await;
         bar.inc(1);
@@ -131,19 +135,45 @@ impl GatewayBench {
         let samples = self.rounds(&traffic, &load, &parties, &bar).await?;
         let rows = rows(&parties, &samples);
         drop(parties);
+        let title = "CPU time of a request".to_owned();
+        let mut groups = vec![Group { title, plotted: &CPU_US, rows }];
+        if self.only.is_empty() {
+            groups.push(self.memory(&traffic, cores, load.upstream(), &bar, &mut notes).await?);
+        }
+        bar.finish_and_clear();
+        Ok(Section { name: "gateway", title: "The gateway beside nginx", notes, groups })
+    }
+
+    /// Starts what is wanted of all that is compared.
+    async fn start(
+        &self,
+        traffic: &Traffic,
+        cores: &Cores,
+        upstream: SocketAddr,
+        engine: Engine,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Party>, CommandError> {
+        let is_wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        party::start(traffic, cores, upstream, engine, is_wanted, notes).await
+    }
+
+    async fn memory(
+        &self,
+        traffic: &Traffic,
+        cores: &Cores,
+        upstream: SocketAddr,
+        bar: &ProgressBar,
+        notes: &mut Vec<String>,
+    ) -> Result<Group, CommandError> {
         bar.set_message("open connections");
-        let mut memory = vec![memory::idle(&traffic, cores, load.upstream(), self.idle_connections, &mut notes).await?];
+        let mut rows = vec![memory::idle(traffic, cores, upstream, self.idle_connections, notes).await?];
         bar.inc(1);
         bar.set_message("used proofs");
         match memory::replay(cores, self.replay_entries).await {
-            Ok(row) => memory.push(row),
+            Ok(row) => rows.push(row),
             Err(fault) => notes.push(format!("used proofs: not measured: {}", fault.message())),
         }
-        bar.finish_and_clear();
-        let title = "CPU time of a request".to_owned();
-        let servers = Group { title, plotted: &CPU_US, rows };
-        let memory = Group { title: "Memory".to_owned(), plotted: &memory::BYTES_EACH, rows: memory };
-        Ok(Section { name: "gateway", title: "The gateway beside nginx", notes, groups: vec![servers, memory] })
+        Ok(Group { title: "Memory".to_owned(), plotted: &memory::BYTES_EACH, rows })
     }
 
     /// Every server in turn, round after round, with the same requests; the first round warms up and does not count.

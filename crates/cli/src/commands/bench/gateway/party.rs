@@ -17,8 +17,14 @@ use crate::error::CommandError;
 /// The upstream itself, asked without anything in between.
 pub(super) const DIRECT: &str = "direct";
 pub(super) const GATEWAY: &str = "gateway";
+pub(super) const GATEWAY_DECISION_LOG: &str = "gateway-decision-log";
+pub(super) const GATEWAY_LIBRARY: &str = "gateway-library";
 pub(super) const NGINX: &str = "nginx";
 pub(super) const NGINX_AUTH_REQUEST: &str = "nginx-auth-request";
+
+/// All rows of servers.
+pub(super) const NAMES: [&str; 6] =
+    [DIRECT, GATEWAY, GATEWAY_DECISION_LOG, GATEWAY_LIBRARY, NGINX, NGINX_AUTH_REQUEST];
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
@@ -142,27 +148,32 @@ impl Party {
     }
 }
 
-/// Starts everything that is compared. What is not installed is said in `notes`.
+/// Starts what is compared, as far as it is wanted. What is not installed is said in `notes`.
 pub(super) async fn start(
     traffic: &Traffic,
     cores: &Cores,
     upstream: SocketAddr,
     engine: Engine,
+    is_wanted: impl Fn(&str) -> bool,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Party>, CommandError> {
-    let mut parties = vec![Party { name: DIRECT, address: upstream, processes: Vec::new() }];
+    let direct = Party { name: DIRECT, address: upstream, processes: Vec::new() };
+    let mut parties: Vec<Party> = is_wanted(DIRECT).then_some(direct).into_iter().collect();
     let decisions = traffic.file("decisions.jsonl");
     for (name, engine, log) in [
         (GATEWAY, engine, "none"),
-        ("gateway-decision-log", engine, decisions.to_str().unwrap_or("none")),
-        ("gateway-library", Engine::Library, "none"),
-    ] {
+        (GATEWAY_DECISION_LOG, engine, decisions.to_str().unwrap_or("none")),
+        (GATEWAY_LIBRARY, Engine::Library, "none"),
+    ]
+    .into_iter()
+    .filter(|(name, _, _)| is_wanted(name))
+    {
         let config = traffic.write(&format!("{name}.toml"), &gateway_config(upstream, log, 2_000_000))?;
         let (process, address) = gateway(cores, &config, engine).await?;
         parties.push(Party { name, address, processes: vec![process] });
     }
     match nginx::find() {
-        Some(program) => parties.extend(start_nginx(&program, traffic, cores, upstream).await?),
+        Some(program) => parties.extend(start_nginx(&program, traffic, cores, upstream, is_wanted).await?),
         None => notes.push("nginx is not installed: no rows of it, and no ratios".to_owned()),
     }
     Ok(parties)
@@ -217,13 +228,16 @@ async fn start_nginx(
     traffic: &Traffic,
     cores: &Cores,
     upstream: SocketAddr,
+    is_wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Party>, CommandError> {
-    let mut command = ourselves()?;
-    command.args(["bench", "gateway-checker", "--keys"]).arg(traffic.file("keys.json"));
-    let mut checker = cores.spawn(&mut command)?;
-    let asked = checker.ready().await?;
     let mut parties = Vec::new();
-    for (name, asked, also) in [(NGINX, None, None), (NGINX_AUTH_REQUEST, Some(asked), Some(checker))] {
+    for name in [NGINX, NGINX_AUTH_REQUEST].into_iter().filter(|name| is_wanted(name)) {
+        let (asked, also) = if name == NGINX_AUTH_REQUEST {
+            let (checker, asked) = start_checker(traffic, cores).await?;
+            (Some(asked), Some(checker))
+        } else {
+            (None, None)
+        };
         let address = free_address()?;
         let config = traffic.write(&format!("{name}.conf"), &nginx::config(address, upstream, asked))?;
         let directory = traffic.file(name);
@@ -235,6 +249,15 @@ async fn start_nginx(
         parties.push(Party { name, address, processes: std::iter::once(process).chain(also).collect() });
     }
     Ok(parties)
+}
+
+/// Starts what nginx asks about requests.
+async fn start_checker(traffic: &Traffic, cores: &Cores) -> Result<(Process, SocketAddr), CommandError> {
+    let mut command = ourselves()?;
+    command.args(["bench", "gateway-checker", "--keys"]).arg(traffic.file("keys.json"));
+    let mut checker = cores.spawn(&mut command)?;
+    let asked = checker.ready().await?;
+    Ok((checker, asked))
 }
 
 /// An address that nobody listens on at this moment.
