@@ -121,6 +121,10 @@ impl Write for UpstreamStream {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        match bytes {
+            // A head without a body; to the system one piece is less work than a list.
+            [only] => Pin::new(&mut self.stream).poll_write(cx, only),
+            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, bytes),
+        }
     }
 }

@@ -3,15 +3,14 @@
 use http::header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-const HOP_BY_HOP: [HeaderName; 7] = [
-    CONNECTION,
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+/// True for the fields of one hop. They are known by their texts because that is one look at each field that a message
+/// has, where asking the message for each of these names is a hash and a search for every one.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection" | "http2-settings" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
+    )
+}
 
 /// Fields that no trailer may hold (RFC 9110 §6.5.1): framing, routing, credentials, and how to read the content. An
 /// upstream that merges trailers into the header would believe them, though nobody has checked them.
@@ -36,28 +35,30 @@ const NOT_IN_TRAILERS: [HeaderName; 16] = [
 
 /// Takes off the fields of one hop, and those that `Connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    remove_hop_by_hop_and(headers, |_| false);
+}
+
+/// Takes off the fields of one hop, those that `Connection` names, and what else is `unwanted`.
+pub(crate) fn remove_hop_by_hop_and(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
+    remove_all(headers, |name| is_hop_by_hop(name) || unwanted(name));
+}
+
+/// Takes off every field whose name is `unwanted`, in one pass where there is none.
+pub fn remove_all(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
+    for name in found {
         headers.remove(name);
     }
 }
 
 /// Takes off the fields that no trailer may hold, and those of one hop.
 pub(crate) fn clean_trailers(trailers: &mut HeaderMap, is_reserved: fn(&HeaderName) -> bool) {
-    remove_hop_by_hop(trailers);
-    for name in NOT_IN_TRAILERS {
-        trailers.remove(name);
-    }
-    let reserved: Vec<HeaderName> = trailers
-        .keys()
-        .filter(|name| is_reserved(name) || name.as_str().starts_with("x-forwarded-"))
-        .cloned()
-        .collect();
-    for name in reserved {
-        trailers.remove(name);
-    }
+    remove_hop_by_hop_and(trailers, |name| {
+        NOT_IN_TRAILERS.contains(name) || is_reserved(name) || name.as_str().starts_with("x-forwarded-")
+    });
 }
 
 /// True when the client takes trailers (RFC 9110 §10.1.4).

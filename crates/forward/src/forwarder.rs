@@ -17,7 +17,10 @@ use crate::answer::AnswerBody;
 use crate::connect::History;
 use crate::connections::{Connections, LetterCase, SendError};
 use crate::error::{BoxError, ForwardError, causes, is_caused_by};
-use crate::fields::{asks_for_websocket, remove_hop_by_hop, set_websocket, takes_trailers, transfer_coding_is_known};
+use crate::fields::{
+    asks_for_websocket, remove_hop_by_hop, remove_hop_by_hop_and, set_websocket, takes_trailers,
+    transfer_coding_is_known,
+};
 use crate::limits::ForwardLimits;
 use crate::pool::Answer;
 use crate::request_body::{Progress, RequestBody};
@@ -153,7 +156,7 @@ impl Forwarder {
     pub async fn forward<B>(
         &self,
         mut request: Request<B>,
-        handover: Handover<'_>,
+        mut handover: Handover<'_>,
     ) -> Result<Response<AnswerBody>, ForwardError>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -165,7 +168,7 @@ impl Forwarder {
         if handover.untouched {
             self.redirect(&mut parts, client_side.is_some())?;
         } else {
-            self.readdress(&mut parts, &handover, client_side.is_some())?;
+            self.readdress(&mut parts, &mut handover, client_side.is_some())?;
         }
         frame(&mut parts, &body);
         let connections = if handover.untouched { &self.faithful } else { &self.connections };
@@ -207,7 +210,12 @@ impl Forwarder {
         Ok(())
     }
 
-    fn readdress(&self, parts: &mut Parts, handover: &Handover<'_>, is_websocket: bool) -> Result<(), ForwardError> {
+    fn readdress(
+        &self,
+        parts: &mut Parts,
+        handover: &mut Handover<'_>,
+        is_websocket: bool,
+    ) -> Result<(), ForwardError> {
         if parts.method == Method::CONNECT {
             return Err(ForwardError::ConnectMethod);
         }
@@ -219,32 +227,33 @@ impl Forwarder {
         parts.extensions.clear();
         let headers = &mut parts.headers;
         let takes_trailers = takes_trailers(headers);
-        remove_hop_by_hop(headers);
         // The client's expectation is met here, when the upstream's connection first asks for the body.
-        headers.remove(EXPECT);
-        self.forwarded.apply(headers, handover.arrival.as_ref());
+        remove_hop_by_hop_and(headers, |name| *name == EXPECT || self.forwarded.removes(name));
+        self.forwarded.set(headers, handover.arrival.as_ref());
         self.set_own_fields(headers, handover.arrival.as_ref());
         if is_websocket {
             set_websocket(headers);
         } else if takes_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
-        for (name, value) in &handover.set {
-            headers.insert(name, value.clone());
+        for (name, value) in std::mem::take(&mut handover.set) {
+            // Names are given only with the first of several values, and each of ours has one.
+            if let Some(name) = name {
+                headers.insert(name, value);
+            }
         }
         Ok(())
     }
 
     fn set_own_fields(&self, headers: &mut HeaderMap, arrival: Option<&Arrival<'_>>) {
-        let public = || arrival.and_then(|arrival| HeaderValue::from_str(arrival.authority).ok());
-        let host = match self.host {
-            UpstreamHost::Public => public().or_else(|| self.upstream.host_field()),
-            UpstreamHost::Upstream => self.upstream.host_field(),
+        let host = match (self.host, arrival) {
+            (UpstreamHost::Public, Some(arrival)) => Some(arrival.authority.clone()),
+            (UpstreamHost::Public, None) | (UpstreamHost::Upstream, _) => self.upstream.host_field(),
         };
-        headers.remove(HOST);
-        if let Some(host) = host {
-            headers.insert(HOST, host);
-        }
+        match host {
+            Some(host) => headers.insert(HOST, host),
+            None => headers.remove(HOST),
+        };
         if let Some(via) = &self.via {
             headers.append(VIA, via.clone());
         }

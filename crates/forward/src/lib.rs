@@ -23,9 +23,10 @@ mod x_forwarded;
 
 pub use self::answer::{AnswerBody, AnswerBodyError};
 pub use self::error::{BoxError, ForwardError};
+pub use self::fields::remove_all;
 pub use self::forwarder::{Forwarder, Handover, UpstreamHost};
 pub use self::limits::ForwardLimits;
 pub use self::patience::{OutOfPatience, Patience, PatienceLimits, TimeAccount};
 pub use self::tls::{TlsError, UpstreamTls, UpstreamTlsError, client_tls};
 pub use self::upstream::{Upstream, UpstreamError};
-pub use self::x_forwarded::{Arrival, ForwardedFields};
+pub use self::x_forwarded::{Arrival, ForwardedFields, peer_field};

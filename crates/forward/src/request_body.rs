@@ -1,7 +1,7 @@
 //! The request's body on its way to the upstream.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,7 +29,11 @@ pub(crate) struct RequestBody {
 /// How far a request's body has come. Shared between the body, which the connection to the upstream drives, and the
 /// one who waits for the answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Progress(Arc<Mutex<State>>);
+pub(crate) struct Progress {
+    begun: Instant,
+    /// `None` for a request without a body, whose every byte is with the upstream from the beginning.
+    state: Option<Arc<Mutex<State>>>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -61,7 +65,8 @@ impl RequestBody {
         B::Error: Into<BoxError>,
     {
         let inner = (!body.is_end_stream()).then(|| body.map_err(Into::into).boxed_unsync());
-        Self { inner, progress: Progress::new(), patience: Patience::new(limits), limits, is_reserved }
+        let progress = Progress::new(inner.is_some());
+        Self { inner, progress, patience: Patience::new(limits), limits, is_reserved }
     }
 
     pub(crate) fn empty(limits: PatienceLimits) -> Self {
@@ -118,25 +123,31 @@ impl Body for RequestBody {
 }
 
 impl Progress {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { phase: Phase::WithUpstream, last_change: Instant::now() })))
+    fn new(has_body: bool) -> Self {
+        let begun = Instant::now();
+        let state = has_body.then(|| Arc::new(Mutex::new(State { phase: Phase::WithUpstream, last_change: begun })));
+        Self { begun, state }
+    }
+
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.as_ref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn set(&self, phase: Phase) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = State { phase, last_change: Instant::now() };
+        if let Some(mut state) = self.state() {
+            *state = State { phase, last_change: Instant::now() };
+        }
     }
 
     /// When the upstream's time is up, if nothing changes until then; `None` while the client has to act.
     pub(crate) fn upstream_deadline(&self, limit: Duration) -> Option<Instant> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(state) = self.state() else { return Some(self.begun + limit) };
         (state.phase == Phase::WithUpstream).then(|| state.last_change + limit)
     }
 
     /// How the client failed, if it did.
     pub(crate) fn failure(&self) -> Option<ForwardError> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &state.phase {
+        match &self.state()?.phase {
             Phase::WithUpstream | Phase::WithClient => None,
             Phase::Failed(Failure::Broken(reason)) => Some(ForwardError::RequestBody { reason: reason.clone() }),
             Phase::Failed(Failure::Idle(limit)) => Some(ForwardError::RequestBodyIdle { limit: *limit }),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
 /// The server behind: scheme, authority, and a path that goes before every request's own.
@@ -69,16 +69,20 @@ impl Upstream {
     /// The URL for a request's target. Path and query go on as they were received, not normalised. `None` for
     /// `*` and, below a base path, for dot segments, which could lead out of it.
     pub(crate) fn target(&self, target: &Uri) -> Option<Uri> {
-        let path_and_query = target.path_and_query().map_or("/", PathAndQuery::as_str);
-        if !path_and_query.starts_with('/') || (!self.base_path.is_empty() && has_dot_dot(target.path())) {
+        let received = target.path_and_query();
+        let text = received.map_or("/", PathAndQuery::as_str);
+        if !text.starts_with('/') || (!self.base_path.is_empty() && has_dot_dot(target.path())) {
             return None;
         }
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(format!("{}{path_and_query}", self.base_path))
-            .build()
-            .ok()
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = match received {
+            // As it was parsed: nothing has to be read again.
+            Some(received) if self.base_path.is_empty() => Some(received.clone()),
+            Some(_) | None => Some(format!("{}{text}", self.base_path).parse().ok()?),
+        };
+        Uri::from_parts(parts).ok()
     }
 }
 

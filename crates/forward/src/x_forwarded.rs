@@ -7,25 +7,21 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Fields by which proxies name the client, its address and the address it asked for.
-const CLAIMED: [HeaderName; 6] = [
-    http::header::FORWARDED,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-original-host"),
-    HeaderName::from_static("x-real-ip"),
-];
 
-/// How a request came in.
+/// How a request came in. What is the same for many requests is made into fields once, by whoever knows how many.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// The address of the connection's other end.
-    pub peer: Option<IpAddr>,
+    /// The address of the connection's other end, by [`peer_field`].
+    pub peer: Option<&'a HeaderValue>,
     /// The scheme of the public origin.
-    pub scheme: &'a str,
+    pub scheme: &'static str,
     /// The authority of the public origin.
-    pub authority: &'a str,
+    pub authority: &'a HeaderValue,
+}
+
+/// The address of a connection's other end as `X-Forwarded-For` says it. Never `None`: an address is visible ASCII.
+pub fn peer_field(peer: IpAddr) -> Option<HeaderValue> {
+    HeaderValue::from_str(&peer.to_canonical().to_string()).ok()
 }
 
 /// What becomes of `Forwarded` and `X-Forwarded-*`.
@@ -42,73 +38,78 @@ pub enum ForwardedFields {
 }
 
 impl ForwardedFields {
-    pub(crate) fn apply(self, headers: &mut HeaderMap, arrival: Option<&Arrival<'_>>) {
+    /// True for a field that does not go on as the client sent it.
+    pub(crate) fn removes(self, name: &HeaderName) -> bool {
         match self {
-            Self::Replace => {
-                remove(headers);
-                set_absent(headers, arrival);
-            }
+            Self::Replace | Self::Remove => is_claim(name.as_str()),
+            Self::Append => false,
+        }
+    }
+
+    /// Sets what is to be set, after what [`ForwardedFields::removes`] names was taken off.
+    pub(crate) fn set(self, headers: &mut HeaderMap, arrival: Option<&Arrival<'_>>) {
+        let Some(arrival) = arrival else { return };
+        match self {
+            Self::Replace => set_absent(headers, arrival),
             Self::Append => {
-                append_peer(headers, arrival.and_then(|arrival| arrival.peer));
+                append_peer(headers, arrival.peer);
                 set_absent(headers, arrival);
             }
-            Self::Remove => remove(headers),
+            Self::Remove => (),
         }
     }
 }
 
-fn remove(headers: &mut HeaderMap) {
-    for name in CLAIMED.iter().chain(&[FOR, HOST, PROTO]) {
-        headers.remove(name);
-    }
-    // `X_Forwarded_For` and the like: some upstreams read both spellings as one.
-    let spelled: Vec<HeaderName> = headers.keys().filter(|name| is_other_spelling(name.as_str())).cloned().collect();
-    for name in spelled {
-        headers.remove(name);
-    }
-}
-
-fn is_other_spelling(name: &str) -> bool {
-    name.contains('_') && {
-        let name = name.replace('_', "-");
-        CLAIMED.iter().chain(&[FOR, HOST, PROTO]).any(|claimed| claimed.as_str() == name)
+/// True for the fields by which proxies name the client, its address and the address it asked for. `X_Forwarded_For`
+/// and the like are among them: some upstreams read both spellings as one.
+fn is_claim(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'f') => name == "forwarded",
+        Some(b'x') if name.contains('_') => is_known_claim(&name.replace('_', "-")),
+        Some(b'x') => is_known_claim(name),
+        Some(_) | None => false,
     }
 }
 
-fn set_absent(headers: &mut HeaderMap, arrival: Option<&Arrival<'_>>) {
-    let Some(arrival) = arrival else { return };
-    for (name, value) in [(PROTO, arrival.scheme), (HOST, arrival.authority)] {
-        if let (false, Ok(value)) = (headers.contains_key(&name), HeaderValue::from_str(value)) {
-            headers.insert(name, value);
-        }
-    }
-    if let (false, Some(peer)) = (headers.contains_key(FOR), arrival.peer.and_then(address)) {
-        headers.insert(FOR, peer);
+fn is_known_claim(name: &str) -> bool {
+    matches!(
+        name,
+        "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-proto"
+            | "x-forwarded-server"
+            | "x-original-host"
+            | "x-real-ip"
+    )
+}
+
+fn set_absent(headers: &mut HeaderMap, arrival: &Arrival<'_>) {
+    headers.entry(PROTO).or_insert_with(|| HeaderValue::from_static(arrival.scheme));
+    headers.entry(HOST).or_insert_with(|| arrival.authority.clone());
+    if let Some(peer) = arrival.peer {
+        headers.entry(FOR).or_insert_with(|| peer.clone());
     }
 }
 
-fn append_peer(headers: &mut HeaderMap, peer: Option<IpAddr>) {
-    let Some(peer) = peer.map(|peer| peer.to_canonical().to_string()) else { return };
+fn append_peer(headers: &mut HeaderMap, peer: Option<&HeaderValue>) {
+    let Some(peer) = peer.and_then(|peer| peer.to_str().ok()) else { return };
     let chain: Vec<&str> = headers.get_all(FOR).iter().filter_map(|value| value.to_str().ok()).collect();
-    let chain = chain.into_iter().chain([peer.as_str()]).collect::<Vec<_>>().join(", ");
+    let chain = chain.into_iter().chain([peer]).collect::<Vec<_>>().join(", ");
     if let Ok(value) = HeaderValue::from_str(&chain) {
         headers.insert(FOR, value);
     }
 }
 
-fn address(peer: IpAddr) -> Option<HeaderValue> {
-    HeaderValue::from_str(&peer.to_canonical().to_string()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::remove_all;
 
-    const ARRIVAL: Arrival<'static> = Arrival {
-        peer: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
-        scheme: "https",
-        authority: "api.example",
-    };
+    static PEER: HeaderValue = HeaderValue::from_static("192.0.2.7");
+    static AUTHORITY: HeaderValue = HeaderValue::from_static("api.example");
+    static ARRIVAL: Arrival<'static> = Arrival { peer: Some(&PEER), scheme: "https", authority: &AUTHORITY };
 
     fn claimed() -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -127,7 +128,8 @@ mod tests {
 
     fn apply(fields: ForwardedFields) -> Vec<String> {
         let mut headers = claimed();
-        fields.apply(&mut headers, Some(&ARRIVAL));
+        remove_all(&mut headers, |name| fields.removes(name));
+        fields.set(&mut headers, Some(&ARRIVAL));
         let mut lines: Vec<String> =
             headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
         lines.sort();
@@ -155,9 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_named_as_what_it_is() {
+        for (peer, expected) in
+            [("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8::1", "2001:db8::1")]
+        {
+            assert_eq!(peer_field(peer.parse().unwrap()).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn an_absent_chain_is_the_peer_once() {
         let mut headers = HeaderMap::new();
-        ForwardedFields::Append.apply(&mut headers, Some(&ARRIVAL));
+        ForwardedFields::Append.set(&mut headers, Some(&ARRIVAL));
         assert_eq!(headers[FOR], "192.0.2.7");
     }
 }

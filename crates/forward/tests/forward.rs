@@ -3,7 +3,6 @@
 
 mod raw;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +18,9 @@ use tokio::sync::mpsc;
 
 use self::raw::RawUpstream;
 
-const ARRIVAL: Arrival<'static> =
-    Arrival { peer: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))), scheme: "https", authority: "api.example" };
+static PEER: HeaderValue = HeaderValue::from_static("192.0.2.7");
+static AUTHORITY: HeaderValue = HeaderValue::from_static("api.example");
+static ARRIVAL: Arrival<'static> = Arrival { peer: Some(&PEER), scheme: "https", authority: &AUTHORITY };
 const SHORT: Duration = Duration::from_millis(50);
 
 fn forwarder(upstream: &RawUpstream) -> Forwarder {

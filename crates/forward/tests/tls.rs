@@ -96,7 +96,8 @@ fn post() -> Request<Full<Bytes>> {
 }
 
 fn public() -> Handover<'static> {
-    let arrival = Arrival { peer: None, scheme: "https", authority: "api.example" };
+    static AUTHORITY: HeaderValue = HeaderValue::from_static("api.example");
+    let arrival = Arrival { peer: None, scheme: "https", authority: &AUTHORITY };
     Handover { arrival: Some(arrival), ..Handover::default() }
 }
 

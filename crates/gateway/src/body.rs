@@ -9,12 +9,14 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::mcp::EventStream;
 use crate::metrics::InFlight;
+use crate::wire::Busy;
 
 /// The body of an answer to a client. The request counts as under way until it is dropped.
 #[derive(Debug)]
 pub(crate) struct GatewayBody {
     content: Content,
     _in_flight: InFlight,
+    _busy: Option<Busy>,
 }
 
 #[derive(Debug)]
@@ -30,7 +32,12 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 impl GatewayBody {
     pub(crate) const fn new(content: Content, in_flight: InFlight) -> Self {
-        Self { content, _in_flight: in_flight }
+        Self { content, _in_flight: in_flight, _busy: None }
+    }
+
+    /// The connection counts as busy until the body is dropped.
+    pub(crate) fn keeping(self, busy: Busy) -> Self {
+        Self { _busy: Some(busy), ..self }
     }
 }
 

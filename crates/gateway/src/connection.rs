@@ -2,12 +2,14 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_forward::OutOfPatience;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -15,11 +17,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::body::GatewayBody;
 use crate::config::GatewayLimits;
-use crate::door::Door;
+use crate::door::{Door, Peer};
 use crate::pace::{PacedBody, StreamExecutor};
 use crate::tls::{ServerTls, Socket};
 use crate::wire::{Linger, Notes, Protocol, WireGuard, WireLimits, detect};
@@ -36,6 +38,8 @@ pub(crate) struct Connections {
     pub(crate) door: Arc<Door>,
     pub(crate) limits: GatewayLimits,
     pub(crate) draining: CancellationToken,
+    /// Ends, after `draining`, what does not end by itself.
+    pub(crate) closing: CancellationToken,
     pub(crate) tls: Option<ServerTls>,
 }
 
@@ -51,16 +55,17 @@ impl Connections {
         let Some(Ok(Some((protocol, ahead)))) = detected else { return };
         let notes = Notes::default();
         let write = self.limits.write();
-        let wire = WireLimits { head: self.limits.head, write, max_head: self.limits.head_bytes };
+        let GatewayLimits { head, idle, head_bytes: max_head, .. } = self.limits;
+        let wire = WireLimits { head, idle, write, max_head };
         let linger = Linger { place: Some(place), limit: LINGER };
         let io = TokioIo::new(WireGuard::new(stream, ahead, notes.clone(), wire, linger));
-        let client = Client {
+        let client = Arc::new(Client {
             shared: Arc::clone(&self),
-            peer,
+            peer: Peer::at(peer),
             notes: notes.clone(),
-            begun: Arc::default(),
+            begun: AtomicU64::new(0),
             running: Arc::default(),
-        };
+        });
         let ended = match protocol {
             Protocol::Http1 => client.serve_http1(io).await,
             Protocol::Http2 => client.serve_http2(io).await,
@@ -98,48 +103,48 @@ impl Connections {
 }
 
 type Io = TokioIo<WireGuard<Socket>>;
-type Answer<B> = Pin<Box<dyn Future<Output = Result<http::Response<B>, Infallible>> + Send>>;
 
 /// One client on one connection.
-#[derive(Clone)]
 struct Client {
     shared: Arc<Connections>,
-    peer: SocketAddr,
+    peer: Peer,
     notes: Notes,
     /// Requests so far, and the streams of HTTP/2 that run: they tell an idle connection from a busy one.
-    begun: Arc<AtomicU64>,
+    begun: AtomicU64,
     running: Arc<AtomicI64>,
 }
 
 impl Client {
-    async fn serve_http1(self, io: Io) -> hyper::Result<()> {
-        let (draining, limits) = (self.shared.draining.clone(), self.shared.limits);
-        // The time for a head is the wire's affair; here it is that for the next request.
+    async fn serve_http1(self: Arc<Self>, io: Io) -> hyper::Result<()> {
+        let (mut drained, closing, limits) = (self.drained(), self.shared.closing.clone(), self.shared.limits);
+        // The time for a head, and that for the next request, are the wire's affair.
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.idle)
             .max_headers(limits.head_fields)
             .max_buf_size(limits.head_bytes)
             // Letter case matters to those requests only that go on untouched.
             .preserve_header_case(self.shared.door.observes())
             .auto_date_header(false)
-            .serve_connection(io, service_fn(move |request| self.answer(request)))
+            .serve_connection(io, service_fn(move |request| Arc::clone(&self).answer(request)))
             .with_upgrades();
         let mut connection = pin!(connection);
         tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = draining.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+            biased;
+            ended = connection.as_mut() => return ended,
+            _ = drained.next() => (),
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            biased;
+            ended = connection => ended,
+            () = closing.cancelled() => Ok(()),
         }
     }
 
-    async fn serve_http2(self, io: Io) -> hyper::Result<()> {
+    async fn serve_http2(self: Arc<Self>, io: Io) -> hyper::Result<()> {
         // It has a framing of its own.
         self.notes.switch();
-        let (draining, limits) = (self.shared.draining.clone(), self.shared.limits);
-        let (idle, forgotten) = (self.clone().idle(), self.clone().idle());
+        let (mut drained, closing, limits) = (self.drained(), self.shared.closing.clone(), self.shared.limits);
+        let (idle, forgotten) = (Arc::clone(&self).idle(), Arc::clone(&self).idle());
         let connection = http2::Builder::new(self.streams())
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
@@ -147,48 +152,60 @@ impl Client {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_EVERY)
             .auto_date_header(false)
-            .serve_connection(io, service_fn(move |request| self.answer_paced(request)));
+            .serve_connection(io, service_fn(move |request| Arc::clone(&self).answer_paced(request)));
         let mut connection = pin!(connection);
         tokio::select! {
+            biased;
             ended = connection.as_mut() => return ended,
-            () = draining.cancelled() => (),
+            _ = drained.next() => (),
             () = idle => (),
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
+            biased;
             ended = connection => ended,
             // Told to go, and nothing runs any more: what it may still owe nobody will fetch.
             () = forgotten => Ok(()),
+            () = closing.cancelled() => Ok(()),
         }
     }
 
+    /// Completes when the gateway drains. Looked at whenever the connection moves, and then only when it was woken:
+    /// the token behind it is locked, and shared with all connections.
+    fn drained(&self) -> FuturesUnordered<WaitForCancellationFutureOwned> {
+        FuturesUnordered::from_iter([self.shared.draining.clone().cancelled_owned()])
+    }
+
     fn streams(&self) -> StreamExecutor<impl Fn(OutOfPatience) + Clone + Send + Sync + use<>> {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer.address);
         let report = move |out| shared.give_up(peer, out, "stream");
         StreamExecutor::new(self.shared.limits.write(), Arc::clone(&self.running), report)
     }
 
-    fn answer(&self, request: http::Request<Incoming>) -> Answer<GatewayBody> {
-        let client = self.clone();
-        Box::pin(async move { Ok(client.answered(request).await) })
+    async fn answer(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+    ) -> Result<http::Response<GatewayBody>, Infallible> {
+        let busy = self.notes.busy();
+        Ok(self.answered(request).await.map(|body| body.keeping(busy)))
     }
 
-    fn answer_paced(&self, request: http::Request<Incoming>) -> Answer<PacedBody<GatewayBody>> {
-        let client = self.clone();
-        Box::pin(async move {
-            let limits = client.shared.limits.write();
-            Ok(client.answered(request).await.map(|body| PacedBody::new(body, limits)))
-        })
+    async fn answer_paced(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+    ) -> Result<http::Response<PacedBody<GatewayBody>>, Infallible> {
+        let limits = self.shared.limits.write();
+        Ok(self.answered(request).await.map(|body| PacedBody::new(body, limits)))
     }
 
     async fn answered(&self, request: http::Request<Incoming>) -> http::Response<GatewayBody> {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        self.shared.door.answer(request, self.peer, &self.notes).await
+        self.shared.door.answer(request, &self.peer, &self.notes).await
     }
 
     /// Completes when no request came and no stream ran for the whole idle time. An answer that takes longer than that
     /// is not cut off.
-    async fn idle(self) {
+    async fn idle(self: Arc<Self>) {
         let mut before = None;
         loop {
             let begun = self.begun.load(Ordering::Relaxed);

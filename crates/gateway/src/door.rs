@@ -2,15 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_dpop::PublicOrigin;
 use countersign_dpop::headers::DPOP_NONCE;
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_forward::{Arrival, BoxError, Handover, Upstream};
+use countersign_forward::{Arrival, BoxError, Handover, Upstream, peer_field, remove_all};
 use countersign_resource::{Access, Decision, KeyCache, NoPolicy, Outcome, Policy, RequestFacts, Stage, Verdict};
-use http::header::DATE;
+use http::header::{DATE, Entry};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -22,6 +21,7 @@ use crate::answer::Trouble;
 use crate::assertion::{ASSERTION, Assertions};
 use crate::authority::{BadAuthority, authority};
 use crate::body::{Content, GatewayBody};
+use crate::date;
 use crate::ext_authz;
 use crate::forward_auth::FrontProxy;
 use crate::identity;
@@ -30,12 +30,10 @@ use crate::mcp::{Asking, Exchange};
 use crate::metrics::Metrics;
 use crate::mode::Mode;
 use crate::replay::Replay;
-use crate::site::{Choice, Site};
+use crate::site::{Choice, Origin, Site};
 use crate::unread::to_unread;
 use crate::wire::Notes;
 
-/// The first second that an HTTP-date cannot name: the year 10000.
-const END_OF_DATES: u64 = 253_402_300_800;
 /// The gateway's name for a request, in its refusals and towards the upstream.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -75,24 +73,22 @@ impl SiteCell {
 
 impl Door {
     /// Answers a request that came from `peer`. `notes` are told when the connection becomes a WebSocket's.
-    pub(crate) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        notes: &Notes,
-    ) -> Response<GatewayBody> {
+    ///
+    /// What is rare waits in a box: the room of this future is made and moved for every request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: &Peer, notes: &Notes) -> Response<GatewayBody> {
         let in_flight = self.metrics.request();
         let site = self.site.now();
         let (head, body) = request.into_parts();
-        let visit = Visit { door: self, site: &site, id: self.ids.next(), peer };
+        let visit =
+            Visit { door: self, site: &site, id: self.ids.next(), peer: peer.address, peer_field: peer.field.as_ref() };
         let arrived = self.decisions.wants_access().then(|| Arrived::of(&head));
         let (story, mut response) = match visit.open(&head) {
             Ok(Opened::ToBeAdvised { proxy, trusted }) => {
-                let (story, response) = visit.advise(&head, proxy, trusted).await;
+                let (story, response) = Box::pin(visit.advise(&head, proxy, trusted)).await;
                 (story, to_unread(&head, body, response).await)
             }
             Ok(Opened::ToBeAnsweredByGrpc { trusted, keep_credentials }) => {
-                visit.answer_envoy(Request::from_parts(head, body), trusted, keep_credentials).await
+                Box::pin(visit.answer_envoy(Request::from_parts(head, body), trusted, keep_credentials)).await
             }
             Err(trouble) => {
                 let response = visit.own_answer(&trouble, false);
@@ -129,12 +125,10 @@ impl Door {
 
     /// Says when an answer was made, if it does not say so itself (RFC 9110 §6.6.1). Clients set their clocks by it.
     fn date(&self, fields: &mut HeaderMap) {
-        if !fields.contains_key(DATE)
-            && let Ok(seconds) = u64::try_from(self.clock.now().seconds())
-            && seconds < END_OF_DATES
-            && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)))
+        if let Entry::Vacant(place) = fields.entry(DATE)
+            && let Some(date) = date::at(self.clock.now())
         {
-            fields.insert(DATE, date);
+            place.insert(date);
         }
     }
 
@@ -205,6 +199,22 @@ pub(crate) struct Visit<'a> {
     /// The gateway's name for the request.
     pub(crate) id: Arc<str>,
     pub(crate) peer: SocketAddr,
+    /// The same for the upstream.
+    pub(crate) peer_field: Option<&'a HeaderValue>,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// How the upstream is told of it, made once for all requests of the connection.
+    field: Option<HeaderValue>,
+}
+
+impl Peer {
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { address, field: peer_field(address.ip()) }
+    }
 }
 
 /// What became of a request before its credentials were looked at.
@@ -285,7 +295,7 @@ impl<'a> Visit<'a> {
     async fn settle<B>(
         &self,
         choice: Choice<'_>,
-        origin: &PublicOrigin,
+        origin: &Origin,
         mut verdict: Verdict,
         request: Request<B>,
         mcp: Option<Exchange<'_>>,
@@ -300,7 +310,7 @@ impl<'a> Visit<'a> {
         self.door.decisions.record(&verdict.decision);
         self.door.metrics.decision(&verdict.decision, choice.label, verdict.nonce().is_some());
         let handover = Handover {
-            arrival: Some(arrival(origin, self.peer)),
+            arrival: Some(self.arrival(origin)),
             is_reserved: identity::is_reserved,
             untouched: observes,
             ..Handover::default()
@@ -375,12 +385,7 @@ impl<'a> Visit<'a> {
     }
 
     /// The verdict, and the origin that the request was made to.
-    async fn verdict<P: Policy>(
-        &self,
-        choice: Choice<'_>,
-        head: &Parts,
-        policy: &mut P,
-    ) -> (&'a PublicOrigin, Verdict) {
+    async fn verdict<P: Policy>(&self, choice: Choice<'_>, head: &Parts, policy: &mut P) -> (&'a Origin, Verdict) {
         // Already found to be one; here it is only read again.
         let authority = self.authority(head).ok().flatten();
         let facts = RequestFacts {
@@ -406,10 +411,9 @@ impl<'a> Visit<'a> {
         B::Error: Into<BoxError>,
     {
         let (mut head, body) = request.into_parts();
-        identity::remove_reserved(&mut head.headers);
-        if !observes {
-            identity::remove_credentials(&mut head.headers);
-        }
+        remove_all(&mut head.headers, |name| {
+            identity::is_reserved(name) || (!observes && identity::is_credential(name))
+        });
         let begun = Instant::now();
         match choice.forwarder.forward(Request::from_parts(head, body), handover).await {
             Ok(answer) => {
@@ -429,14 +433,16 @@ impl<'a> Visit<'a> {
         }
     }
 
+    fn arrival<'o>(&self, origin: &'o Origin) -> Arrival<'o>
+    where
+        'a: 'o,
+    {
+        Arrival { peer: self.peer_field, scheme: origin.scheme, authority: &origin.authority }
+    }
+
     fn authority<'h>(&self, head: &'h Parts) -> Result<Option<&'h str>, BadAuthority> {
         authority(head, |authority| self.site.origin(authority).is_some())
     }
-}
-
-fn arrival(origin: &PublicOrigin, peer: SocketAddr) -> Arrival<'_> {
-    let scheme = if origin.as_str().starts_with("https:") { "https" } else { "http" };
-    Arrival { peer: Some(peer.ip()), scheme, authority: origin.authority() }
 }
 
 /// How long a WebSocket may live: as long as the token that opened it.

@@ -191,11 +191,13 @@ impl Gateway {
         start_background(&self.door, self.admin_listener, &draining, &background);
         let tasks = TaskTracker::new();
         let (door, limits) = (Arc::clone(&self.door), self.limits);
-        let connections = Arc::new(Connections { door, limits, draining: draining.clone(), tls: self.tls.clone() });
+        let tls = self.tls.clone();
+        let connections =
+            Arc::new(Connections { door, limits, draining: draining.clone(), closing: closing.clone(), tls });
         if let Some(tls) = self.tls {
             tokio::spawn(background.clone().run_until_cancelled_owned(tls.keep()));
         }
-        let accepting = listener::accept(self.listener, connections, closing.clone(), &tasks);
+        let accepting = listener::accept(self.listener, connections, &tasks);
         tokio::select! {
             () = accepting => (),
             () = shutdown => (),

@@ -1,7 +1,10 @@
 //! What the upstream learns of the caller: `Countersign-*`, and no credential.
 
-use std::fmt::Write;
+use std::fmt::Display;
+use std::io::Write;
+use std::ops::Range;
 
+use bytes::Bytes;
 use countersign_dpop::headers::DPOP;
 use countersign_resource::Access;
 use http::header::AUTHORIZATION;
@@ -13,6 +16,8 @@ const JKT: HeaderName = HeaderName::from_static("countersign-jkt");
 const SCOPE: HeaderName = HeaderName::from_static("countersign-scope");
 const SUBJECT: HeaderName = HeaderName::from_static("countersign-subject");
 const PREFIX: &[u8] = b"countersign-";
+/// Bytes that the values of most callers fit in together.
+const USUAL_LENGTH: usize = 256;
 
 /// True for a name that only the gateway may use towards the upstream. Servers exist that read `_` as `-`.
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {
@@ -21,62 +26,56 @@ pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     name.len() >= PREFIX.len() && name.iter().zip(PREFIX).all(same)
 }
 
-/// Takes off what a client sent under reserved names.
-pub(crate) fn remove_reserved(headers: &mut HeaderMap) {
-    let reserved: Vec<HeaderName> = headers.keys().filter(|name| is_reserved(name)).cloned().collect();
-    for name in reserved {
-        headers.remove(name);
-    }
+/// True for token and proof: the upstream has no use for them, and could lose them.
+pub(crate) fn is_credential(name: &HeaderName) -> bool {
+    *name == AUTHORIZATION || *name == DPOP
 }
 
-/// Takes off token and proof: the upstream has no use for them, and could lose them.
-pub(crate) fn remove_credentials(headers: &mut HeaderMap) {
-    headers.remove(AUTHORIZATION);
-    headers.remove(DPOP);
-}
-
-/// The fields that name the caller. A claim that the token does not have leaves its field out.
+/// The fields that name the caller. A claim that the token does not have leaves its field out. All values share one
+/// piece of memory.
 pub(crate) fn fields(access: &Access) -> HeaderMap {
-    let jkt = access.jkt().map(ToString::to_string);
     let scope = Some(access.scope()).filter(|scope| !scope.is_empty());
-    let claims = [
-        (SUBJECT, access.subject()),
-        (CLIENT, access.client_id()),
-        (SCOPE, scope),
-        (JKT, jkt.as_deref()),
-        (ISSUER, Some(access.issuer())),
-    ];
+    let claims =
+        [(SUBJECT, access.subject()), (CLIENT, access.client_id()), (SCOPE, scope), (ISSUER, Some(access.issuer()))];
+    let mut text = Vec::with_capacity(USUAL_LENGTH);
+    let places = claims.map(|(name, claim)| (name, claim.map(|claim| push(&mut text, claim))));
+    let jkt = access.jkt().map(|jkt| push_plain(&mut text, jkt));
+    let text = Bytes::from(text);
     // Room for the request's name too.
-    let mut fields = HeaderMap::with_capacity(claims.len() + 1);
-    fields.extend(claims.into_iter().filter_map(|(name, claim)| Some((name, value(claim?)?))));
+    let mut fields = HeaderMap::with_capacity(places.len() + 2);
+    for (name, place) in places.into_iter().chain([(JKT, jkt)]) {
+        // Never an error: what was pushed is visible ASCII.
+        if let Some(Ok(value)) = place.map(|place| HeaderValue::from_maybe_shared(text.slice(place))) {
+            fields.insert(name, value);
+        }
+    }
     fields
 }
 
-/// A claim as a field's value: percent-encoded where it is not plain. Plain is visible ASCII but `%`, and a blank
-/// within. Never `None`: what comes out is visible ASCII.
-fn value(claim: &str) -> Option<HeaderValue> {
+fn push_plain(text: &mut Vec<u8>, value: impl Display) -> Range<usize> {
+    let start = text.len();
+    // Writing to a vector cannot fail.
+    let _ = write!(text, "{value}");
+    start..text.len()
+}
+
+/// Puts a claim as a field's value behind `text`: percent-encoded where it is not plain. Plain is visible ASCII but
+/// `%`, and a blank within. What comes out is visible ASCII.
+fn push(text: &mut Vec<u8>, claim: &str) -> Range<usize> {
+    let start = text.len();
     let last = claim.len().saturating_sub(1);
-    let is_plain = |(place, byte): (usize, u8)| match byte {
-        b'%' => false,
-        b' ' => place > 0 && place < last,
-        _ => byte.is_ascii_graphic(),
-    };
-    if claim.bytes().enumerate().all(is_plain) {
-        return HeaderValue::from_str(claim).ok();
-    }
-    let mut text = String::with_capacity(claim.len());
     for (place, byte) in claim.bytes().enumerate() {
         match byte {
-            b'%' => text.push_str("%25"),
-            b' ' if place > 0 && place < last => text.push(' '),
-            0x21..=0x7e => text.push(char::from(byte)),
+            b'%' => text.extend_from_slice(b"%25"),
+            b' ' if place > 0 && place < last => text.push(b' '),
+            0x21..=0x7e => text.push(byte),
             _ => {
-                // Writing to a string cannot fail.
+                // Writing to a vector cannot fail.
                 let _ = write!(text, "%{byte:02X}");
             }
         }
     }
-    HeaderValue::from_str(&text).ok()
+    start..text.len()
 }
 
 #[cfg(test)]
@@ -106,7 +105,10 @@ mod tests {
             ("", ""),
             (" ", "%20"),
         ] {
-            assert_eq!(value(claim).unwrap(), expected, "{claim:?}");
+            let mut text = b"before".to_vec();
+            let place = push(&mut text, claim);
+            assert_eq!(std::str::from_utf8(&text[place]), Ok(expected), "{claim:?}");
+            assert!(HeaderValue::from_bytes(&text).is_ok(), "{claim:?}");
         }
     }
 }

@@ -55,6 +55,7 @@ mod authority;
 mod body;
 pub mod config;
 mod connection;
+mod date;
 mod door;
 mod ext_authz;
 mod forward_auth;

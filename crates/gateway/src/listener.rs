@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Connections;
@@ -15,11 +14,10 @@ use crate::connection::Connections;
 /// How long to wait when the system has no more sockets to give.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes connections until the gateway drains, at most as many at a time as its limits say; `closing` drops them.
+/// Takes connections until the gateway drains, at most as many at a time as its limits say.
 pub(crate) async fn accept(
     listener: TcpListener,
     connections: Arc<Connections>,
-    closing: CancellationToken,
     tasks: &TaskTracker,
 ) {
     let draining = &connections.draining;
@@ -29,8 +27,8 @@ pub(crate) async fn accept(
         let Some(accepted) = draining.run_until_cancelled(listener.accept()).await else { return };
         match accepted {
             Ok((stream, peer)) => {
-                let serving = Arc::clone(&connections).serve(stream, peer, place);
-                tasks.spawn(closing.clone().run_until_cancelled_owned(serving));
+                let connections = Arc::clone(&connections);
+                tasks.spawn(connections.serve(stream, peer, place));
             }
             Err(error) if is_about_one_connection(&error) => (),
             Err(error) => {

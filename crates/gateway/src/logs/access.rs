@@ -1,6 +1,7 @@
 //! The access log: what came, what was answered, how long it took. Allow-listed: no query, no field, no body.
 
 use std::fmt::Write;
+use std::io::{self, Cursor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -100,6 +101,9 @@ fn shown(text: &str) -> String {
     text.chars().take(MAX_PATH).flat_map(char::escape_default).collect()
 }
 
+/// Eight hexadecimal digits, a hyphen, and sixteen more at most.
+const MAX_NAME: usize = 25;
+
 /// Names for requests, none given twice: of this process, and counted.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
@@ -114,7 +118,11 @@ impl RequestIds {
 
     pub(crate) fn next(&self) -> Arc<str> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{number:x}", self.process).into()
+        // Written where it is no allocation: this is done for every request.
+        let mut room = Cursor::new([0_u8; MAX_NAME]);
+        let _ = io::Write::write_fmt(&mut room, format_args!("{}-{number:x}", self.process));
+        let length = usize::try_from(room.position()).unwrap_or(0);
+        std::str::from_utf8(&room.get_ref()[..length]).unwrap_or_default().into()
     }
 }
 
@@ -156,5 +164,7 @@ mod tests {
     fn no_two_requests_have_one_name() {
         let ids = RequestIds::new(7);
         assert_eq!((&*ids.next(), &*ids.next()), ("00000007-1", "00000007-2"));
+        let last = RequestIds { next: AtomicU64::new(u64::MAX), ..RequestIds::new(u32::MAX) };
+        assert_eq!(&*last.next(), "ffffffff-ffffffffffffffff");
     }
 }

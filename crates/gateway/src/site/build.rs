@@ -12,7 +12,7 @@ use countersign_resource::{
 };
 
 use super::path::loosest;
-use super::{ForwarderKey, Guard, GuardKey, Settings, Site, SiteRoute};
+use super::{ForwarderKey, Guard, GuardKey, Origin, Settings, Site, SiteRoute};
 use crate::config::{McpSettings, RouteSettings};
 use crate::mcp::{McpRoute, Room, SessionKey, SessionKeys, open_to_pages};
 
@@ -61,8 +61,9 @@ impl Site {
         }
         routes.sort_by_key(|route| (std::cmp::Reverse(route.prefix.len()), route.methods.is_empty()));
         let Building { issuers, guards, forwarders, .. } = building;
+        let public = std::iter::once(settings.public_origin.clone()).chain(settings.aliases.clone());
         Ok(Self {
-            origins: std::iter::once(settings.public_origin.clone()).chain(settings.aliases.clone()).collect(),
+            origins: public.map(Origin::new).collect(),
             cors: settings.cors_of_all_routes(),
             max_fields: settings.limits.head_fields,
             issuers,

@@ -10,7 +10,7 @@ use countersign_dpop::PublicOrigin;
 use countersign_dpop::time::Timestamp;
 use countersign_forward::{ForwardLimits, ForwardedFields, Forwarder, Upstream, UpstreamHost, UpstreamTls};
 use countersign_resource::{Cors, IssuerCounts, Issuers, MissingKeys, ResourceServer, Route, Stage};
-use http::Method;
+use http::{HeaderValue, Method};
 
 pub(crate) use self::build::{Lasting, SiteError};
 use crate::config::Settings;
@@ -20,7 +20,7 @@ use crate::mcp::McpRoute;
 #[derive(Debug)]
 pub(crate) struct Site {
     /// The public origin, then its aliases.
-    origins: Vec<PublicOrigin>,
+    origins: Vec<Origin>,
     pub(crate) cors: Option<Cors>,
     pub(crate) max_fields: usize,
     issuers: Issuers,
@@ -29,6 +29,14 @@ pub(crate) struct Site {
     forwarders: Vec<(ForwarderKey, Forwarder)>,
     /// Longest prefix first; the last one takes what is left.
     routes: Vec<SiteRoute>,
+}
+
+/// An origin that clients know, and how the upstream is told of it.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) public: PublicOrigin,
+    pub(crate) scheme: &'static str,
+    pub(crate) authority: HeaderValue,
 }
 
 /// A resource, and what makes it another one.
@@ -117,12 +125,15 @@ impl Site {
     }
 
     /// The origin of that authority, if it is one of ours.
-    pub(crate) fn origin(&self, authority: &str) -> Option<&PublicOrigin> {
-        self.origins.iter().find(|origin| origin.is_authority(authority))
+    pub(crate) fn origin(&self, authority: &str) -> Option<&Origin> {
+        // Mostly it is spelled as it is configured, and nothing has to be parsed.
+        let is_spelled = |origin: &&Origin| origin.authority == authority;
+        let is_named = |origin: &&Origin| origin.public.is_authority(authority);
+        self.origins.iter().find(is_spelled).or_else(|| self.origins.iter().find(is_named))
     }
 
     /// The origin that clients know.
-    pub(crate) fn public_origin(&self) -> &PublicOrigin {
+    pub(crate) fn public_origin(&self) -> &Origin {
         &self.origins[0]
     }
 
@@ -170,6 +181,15 @@ impl Site {
     /// Fetches issuers' keys that are missing or about to age.
     pub(crate) async fn renew(&self, now: Timestamp) {
         self.issuers.renew(now).await;
+    }
+}
+
+impl Origin {
+    pub(crate) fn new(public: PublicOrigin) -> Self {
+        let scheme = if public.as_str().starts_with("https:") { "https" } else { "http" };
+        // An authority is visible ASCII.
+        let authority = HeaderValue::from_str(public.authority()).unwrap_or(HeaderValue::from_static(""));
+        Self { public, scheme, authority }
     }
 }
 

@@ -91,6 +91,11 @@ impl Framing {
         matches!(self.state, State::Head(_)) && self.read > 0
     }
 
+    /// True when what was read ended with a message, or nothing was read yet.
+    pub(super) const fn is_between(&self) -> bool {
+        matches!(self.state, State::Head(_)) && self.read == 0
+    }
+
     /// True while the client still owes a part of a message whose head the server has seen or refused.
     pub(super) const fn is_owed_more(&self) -> bool {
         matches!(self.state, State::Sized(_) | State::Chunked(_) | State::Trailers | State::TooLong)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use countersign_forward::{OutOfPatience, Patience, PatienceLimits};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::framing::Framing;
 use super::linger::Linger;
@@ -16,11 +16,17 @@ use super::linger::Linger;
 /// chunk's size. The line ends make it look at once.
 const POISON: &[u8] = b"\0\r\n\r\n";
 
+/// So many bytes are copied into one piece before they are written: a head with the short body that most answers have.
+/// To the system one piece is less work than a list of two.
+const SMALL: usize = 1_024;
+
 /// What the guard does not wait for longer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WireLimits {
     /// A whole head, from its first byte.
     pub(crate) head: Duration,
+    /// A next request, once the one before is answered.
+    pub(crate) idle: Duration,
     /// The client to take some of the answer.
     pub(crate) write: PatienceLimits,
     /// The longest head in bytes.
@@ -38,6 +44,7 @@ pub(crate) struct WireGuard<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> 
     notes: Notes,
     limits: WireLimits,
     head_end: Option<Pin<Box<Sleep>>>,
+    idle: Idle,
     write_patience: Patience,
     linger: Option<Linger>,
 }
@@ -53,14 +60,34 @@ enum Ahead {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes(Arc<NotesInner>);
 
+/// An answer is on its way, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Busy(Notes);
+
+/// For how long nothing is under way.
+#[derive(Debug, Default)]
+struct Idle {
+    since: Option<Instant>,
+    /// One for the whole life of a connection: it ends too early for all but the first time, and is set anew then. To
+    /// set one for every request would cost more than all else that is done here.
+    end: Option<Pin<Box<Sleep>>>,
+}
+
 #[derive(Debug, Default)]
 struct NotesInner {
     switched: AtomicBool,
+    busy: AtomicBool,
     ambiguous: AtomicBool,
     stalled: OnceLock<OutOfPatience>,
 }
 
 impl Notes {
+    /// Says that a request is being answered.
+    pub(crate) fn busy(&self) -> Busy {
+        self.0.busy.store(true, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
     /// Says that the connection changes protocol with the next byte that the client sends.
     pub(crate) fn switch(&self) {
         self.0.switched.store(true, Ordering::Release);
@@ -76,8 +103,32 @@ impl Notes {
         self.0.stalled.get().copied()
     }
 
+    fn is_busy(&self) -> bool {
+        self.0.busy.load(Ordering::Relaxed)
+    }
+
     fn is_switched(&self) -> bool {
         self.0.switched.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.busy.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Idle {
+    fn poll_end(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
+        let due = *self.since.get_or_insert_with(Instant::now) + limit;
+        let end = self.end.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        while end.as_mut().poll(cx).is_ready() {
+            if end.deadline() >= due {
+                return Poll::Ready(());
+            }
+            end.as_mut().reset(due);
+        }
+        Poll::Pending
     }
 }
 
@@ -91,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WireGuard<S> {
             notes,
             limits,
             head_end: None,
+            idle: Idle::default(),
             write_patience: Patience::new(limits.write),
             linger: Some(linger),
         }
@@ -140,10 +192,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WireGuard<S> {
         }
     }
 
-    fn poll_head_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Waits for a client that sends nothing.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.framing.is_in_head() {
             self.head_end = None;
-            return Poll::Pending;
+            let is_idle = self.framing.is_between() && !self.notes.is_busy() && !self.notes.is_switched();
+            if !is_idle {
+                return Poll::Pending;
+            }
+            return self.idle.poll_end(cx, self.limits.idle).map(|()| Err(io::ErrorKind::TimedOut.into()));
         }
         let limit = self.limits.head;
         let end = self.head_end.get_or_insert_with(|| Box::pin(sleep(limit)));
@@ -170,9 +227,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncRead for WireGuard
         if !self.give_ahead(buffer) {
             match self.stream()?.poll_read(cx, buffer)? {
                 Poll::Ready(()) => (),
-                Poll::Pending => return self.poll_head_end(cx),
+                Poll::Pending => return self.poll_silence(cx),
             }
         }
+        self.idle.since = None;
         if !poisoned {
             self.inspect(buffer, start);
         }
@@ -204,9 +262,26 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncWrite for WireGuar
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.stream()?.poll_write_vectored(cx, parts);
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let written = if length <= SMALL {
+            let mut room = [0; SMALL];
+            let together = join(&mut room, parts);
+            self.stream()?.poll_write(cx, together)
+        } else {
+            self.stream()?.poll_write_vectored(cx, parts)
+        };
         self.watch_write(cx, written)
     }
+}
+
+/// Copies `parts`, which fit, into `room`; gives what was filled.
+fn join<'r>(room: &'r mut [u8; SMALL], parts: &[IoSlice<'_>]) -> &'r [u8] {
+    let mut end = 0;
+    for part in parts {
+        room[end..end + part.len()].copy_from_slice(part);
+        end += part.len();
+    }
+    &room[..end]
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Drop for WireGuard<S> {
@@ -220,18 +295,27 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Drop for WireGuard<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::time::Instant;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::timeout;
 
     use super::*;
+
+    const LIMITS: WireLimits = WireLimits {
+        head: Duration::from_secs(10),
+        idle: Duration::from_mins(1),
+        write: PatienceLimits { idle: Duration::from_mins(1), bytes_per_second: 100 },
+        max_head: 8_192,
+    };
+
+    fn guard(server: DuplexStream, notes: &Notes) -> WireGuard<DuplexStream> {
+        let linger = Linger { place: None, limit: Duration::from_secs(1) };
+        WireGuard::new(server, Vec::new(), notes.clone(), LIMITS, linger)
+    }
 
     /// An answer of 4 KiB to a client that takes `bytes` of it every `pause`: how long that took, and how it ended.
     async fn answer(bytes: usize, pause: Duration) -> (Duration, io::Result<()>) {
         let (mut client, server) = tokio::io::duplex(16);
-        let write = PatienceLimits { idle: Duration::from_mins(1), bytes_per_second: 100 };
-        let limits = WireLimits { head: Duration::from_secs(10), write, max_head: 8_192 };
-        let linger = Linger { place: None, limit: Duration::from_secs(1) };
-        let mut guard = WireGuard::new(server, Vec::new(), Notes::default(), limits, linger);
+        let mut guard = guard(server, &Notes::default());
         let taking = tokio::spawn(async move {
             let mut part = vec![0; bytes];
             while client.read_exact(&mut part).await.is_ok() {
@@ -262,5 +346,35 @@ mod tests {
         let (took, written) = answer(1, Duration::from_hours(1)).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(took.as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_on_which_nothing_is_under_way_is_given_up_after_the_idle_time() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let notes = Notes::default();
+        let (mut guard, mut read) = (guard(server, &notes), [0; 64]);
+        // Each request gives the whole time again.
+        for _ in 0..3 {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            assert!(guard.read(&mut read).await.unwrap() > 0);
+            assert!(timeout(Duration::from_secs(50), guard.read(&mut read)).await.is_err());
+        }
+        let begun = Instant::now();
+        assert_eq!(guard.read(&mut read).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_take_longer_than_the_idle_time_and_so_may_another_protocol() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let notes = Notes::default();
+        let (mut guard, mut read) = (guard(server, &notes), [0; 64]);
+        let busy = notes.busy();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert!(guard.read(&mut read).await.unwrap() > 0);
+        assert!(timeout(Duration::from_hours(1), guard.read(&mut read)).await.is_err());
+        notes.switch();
+        drop(busy);
+        assert!(timeout(Duration::from_hours(1), guard.read(&mut read)).await.is_err());
     }
 }

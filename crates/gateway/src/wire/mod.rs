@@ -9,5 +9,5 @@ mod linger;
 mod tests;
 
 pub(crate) use self::detect::{Protocol, detect};
-pub(crate) use self::guard::{Notes, WireGuard, WireLimits};
+pub(crate) use self::guard::{Busy, Notes, WireGuard, WireLimits};
 pub(crate) use self::linger::Linger;

@@ -23,8 +23,7 @@ pub(super) const NGINX: &str = "nginx";
 pub(super) const NGINX_AUTH_REQUEST: &str = "nginx-auth-request";
 
 /// All rows of servers.
-pub(super) const NAMES: [&str; 6] =
-    [DIRECT, GATEWAY, GATEWAY_DECISION_LOG, GATEWAY_LIBRARY, NGINX, NGINX_AUTH_REQUEST];
+pub(super) const NAMES: [&str; 6] = [DIRECT, GATEWAY, GATEWAY_DECISION_LOG, GATEWAY_LIBRARY, NGINX, NGINX_AUTH_REQUEST];
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
