@@ -1,11 +1,15 @@
 //! Connections to an upstream that is reached without TLS, by HTTP/1.1.
 //!
+//! A connection stays with the runtime that it was made in: it is that one's poller that hears of its bytes, and who
+//! used it from another one would have to be woken across threads.
+//!
 //! A connection is driven by whoever waits for what comes over it, within that one task: a request and its answer need
 //! no task of the connection's own, no waking of one by the other, and what is there already of an answer is passed
 //! on with its head. Only where both directions have to move by themselves, when the request has a body or the
 //! protocol is to change, a connection gets its own task.
 
-use std::pin::Pin;
+use std::collections::HashMap;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -14,6 +18,7 @@ use http::{Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
@@ -40,6 +45,14 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Kept {
+    by_runtime: HashMap<Id, Shelf>,
+    /// On all shelves together.
+    number: usize,
+}
+
+/// What is kept of one runtime's connections.
+#[derive(Debug, Default)]
+struct Shelf {
     /// The one used last is at the end.
     idle: Vec<(Link, Instant)>,
     is_swept: bool,
@@ -107,7 +120,7 @@ impl Pool {
             if changes_protocol || !request.body().is_end_stream() {
                 link.detach();
             }
-            let mut sending = Box::pin(link.sender.try_send_request(request));
+            let mut sending = pin!(link.sender.try_send_request(request));
             let sent = std::future::poll_fn(|cx| link.poll_with(cx, |cx| sending.as_mut().poll(cx))).await;
             match sent {
                 Ok(answer) => return Ok(self.lease(answer, link)),
@@ -151,32 +164,63 @@ impl Pool {
     }
 
     fn pop(&self) -> Option<Link> {
+        let here = Handle::current().id();
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.idle.pop().map(|(link, _)| link)
+        let (link, _) = kept.by_runtime.get_mut(&here)?.idle.pop()?;
+        kept.number -= 1;
+        Some(link)
     }
 
     fn keep(&self, link: Link) {
+        let here = Handle::current().id();
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.idle.len() < self.0.size {
-            kept.idle.push((link, Instant::now()));
+        if kept.number >= self.0.size {
+            return;
         }
-        if !kept.is_swept {
-            kept.is_swept = true;
-            tokio::spawn(sweep(Arc::downgrade(&self.0), self.0.idle_limit));
+        kept.number += 1;
+        let shelf = kept.by_runtime.entry(here).or_default();
+        shelf.idle.push((link, Instant::now()));
+        let was_swept = std::mem::replace(&mut shelf.is_swept, true);
+        // Not under the lock: a runtime that is ending drops the task at once.
+        drop(kept);
+        if !was_swept {
+            tokio::spawn(Sweeper { pool: Arc::downgrade(&self.0), here }.sweep(self.0.idle_limit));
         }
     }
 }
 
-/// Closes what was not used for long, and what the upstream has closed. Ends with the pool.
-async fn sweep(pool: Weak<Inner>, idle_limit: Duration) {
-    loop {
-        sleep(idle_limit / 2).await;
-        let Some(pool) = pool.upgrade() else { return };
+/// Looks after one runtime's shelf, and takes it away when the runtime ends.
+struct Sweeper {
+    pool: Weak<Inner>,
+    here: Id,
+}
+
+impl Sweeper {
+    /// Closes what was not used for long, and what the upstream has closed. Ends with the pool.
+    async fn sweep(self, idle_limit: Duration) {
+        loop {
+            sleep(idle_limit / 2).await;
+            let Some(pool) = self.pool.upgrade() else { return };
+            let mut kept = pool.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(shelf) = kept.by_runtime.get_mut(&self.here) else { return };
+            let before = shelf.idle.len();
+            shelf.idle.retain_mut(|(link, since)| {
+                link.catch_up();
+                since.elapsed() < idle_limit && link.sender.is_ready()
+            });
+            let closed = before - shelf.idle.len();
+            kept.number -= closed;
+        }
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        let Some(pool) = self.pool.upgrade() else { return };
         let mut kept = pool.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.idle.retain_mut(|(link, since)| {
-            link.catch_up();
-            since.elapsed() < idle_limit && link.sender.is_ready()
-        });
+        if let Some(shelf) = kept.by_runtime.remove(&self.here) {
+            kept.number -= shelf.idle.len();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::reload::Reloader;
 use crate::replay::Replay;
 use crate::site::{Lasting, Site, SiteError};
 use crate::tls::{ServerTls, TlsFileError};
+use crate::workers::Workers;
 use crate::{keys, listener};
 
 /// Connections that the system holds until they are taken.
@@ -45,6 +47,7 @@ pub struct Gateway {
     limits: GatewayLimits,
     reloader: Reloader,
     tls: Option<ServerTls>,
+    workers: Option<Workers>,
 }
 
 /// Why a gateway cannot start.
@@ -93,6 +96,9 @@ pub enum GatewayError {
     /// TLS towards the upstream cannot be set up.
     #[error("the upstream cannot be reached over TLS: {0}")]
     Tls(#[from] TlsError),
+    /// The threads that serve cannot be started.
+    #[error("no threads to serve with: {0}")]
+    Workers(io::Error),
     /// The system gave no randomness.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -159,7 +165,17 @@ impl Gateway {
             assertions,
         });
         let reloader = Reloader::new(Arc::clone(&door), lasting, settings);
-        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, limits, reloader, tls })
+        Ok(Self { listener, admin_listener, local_addr, admin_addr, door, limits, reloader, tls, workers: None })
+    }
+
+    /// Serves connections on so many threads of its own, each connection on one of them from its beginning to its end;
+    /// else the runtime that calls [`Gateway::serve`] serves them.
+    ///
+    /// # Errors
+    /// [`GatewayError::Workers`] when they cannot be started.
+    pub fn with_workers(mut self, number: NonZeroUsize) -> Result<Self, GatewayError> {
+        self.workers = Some(Workers::start(number).map_err(GatewayError::Workers)?);
+        Ok(self)
     }
 
     /// Where clients connect.
@@ -191,13 +207,13 @@ impl Gateway {
         start_background(&self.door, self.admin_listener, &draining, &background);
         let tasks = TaskTracker::new();
         let (door, limits) = (Arc::clone(&self.door), self.limits);
-        let tls = self.tls.clone();
+        let (tls, workers) = (self.tls.clone(), self.workers);
         let connections =
             Arc::new(Connections { door, limits, draining: draining.clone(), closing: closing.clone(), tls });
         if let Some(tls) = self.tls {
             tokio::spawn(background.clone().run_until_cancelled_owned(tls.keep()));
         }
-        let accepting = listener::accept(self.listener, connections, &tasks);
+        let accepting = listener::accept(self.listener, connections, workers.as_ref(), &tasks);
         tokio::select! {
             () = accepting => (),
             () = shutdown => (),
@@ -210,6 +226,9 @@ impl Gateway {
         closing.cancel();
         tasks.wait().await;
         self.reloader.close_tunnels().await;
+        if let Some(workers) = workers {
+            workers.end().await;
+        }
         background.cancel();
     }
 }

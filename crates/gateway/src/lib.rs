@@ -75,6 +75,7 @@ mod site;
 mod tls;
 mod unread;
 mod wire;
+mod workers;
 
 pub use self::admin::Missing;
 pub use self::assertion::{AssertionKeyError, AssertionSettings};

@@ -10,14 +10,17 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Connections;
+use crate::workers::Workers;
 
 /// How long to wait when the system has no more sockets to give.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes connections until the gateway drains, at most as many at a time as its limits say.
+/// Takes connections until the gateway drains, at most as many at a time as its limits say, and has them served by
+/// `workers`, or here.
 pub(crate) async fn accept(
     listener: TcpListener,
     connections: Arc<Connections>,
+    workers: Option<&Workers>,
     tasks: &TaskTracker,
 ) {
     let draining = &connections.draining;
@@ -28,7 +31,13 @@ pub(crate) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let connections = Arc::clone(&connections);
-                tasks.spawn(connections.serve(stream, peer, place));
+                match workers {
+                    None => drop(tasks.spawn(connections.serve(stream, peer, place))),
+                    Some(workers) => {
+                        let tasks = tasks.clone();
+                        workers.serve(stream, move |stream| tasks.track_future(connections.serve(stream, peer, place)));
+                    }
+                }
             }
             Err(error) if is_about_one_connection(&error) => (),
             Err(error) => {

@@ -9,8 +9,14 @@ use countersign_gateway::{DecisionLines, DecisionSink, Gateway, GatewayConfig, G
 use countersign_resource::es256::Engine;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::wire::Message;
+use crate::wire::{Message, Wire};
 use crate::world::{HOST, World};
+
+/// Reads what came and answers it.
+async fn answer(upstream: &mut Wire, text: &str) {
+    upstream.read_message().await;
+    upstream.send(text).await;
+}
 
 async fn admin(world: &World, path: &str) -> Message {
     let mut client = world.connect_admin().await;
@@ -36,7 +42,7 @@ async fn requests_under_way_are_finished_and_no_new_ones_are_taken() {
     let error = TcpStream::connect(world.address).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     // The admin address still answers, and says what is going on.
-    let mut probe = crate::wire::Wire::new(TcpStream::connect(world.admin).await.unwrap());
+    let mut probe = Wire::new(TcpStream::connect(world.admin).await.unwrap());
     probe.send("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let readiness = probe.read_message().await;
     assert_eq!(readiness.status(), 503);
@@ -60,6 +66,34 @@ async fn what_is_not_finished_in_time_is_cut_off() {
     world.served.await.unwrap();
     assert_eq!(client.closed().await, "");
     assert_eq!(upstream.closed().await, "");
+}
+
+#[tokio::test]
+async fn a_connection_stays_on_one_thread_with_what_it_opens_to_the_upstream() {
+    let mut world = World::start_on(2).await;
+    let (mut first, mut second) = (world.connect().await, world.connect().await);
+    // Each has a connection of its own behind it, also when the other one's is free.
+    first.send(&world.request("GET", "/1").await).await;
+    let mut behind_first = world.accept().await;
+    answer(&mut behind_first, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(first.read_message().await.status(), 200);
+    second.send(&world.request("GET", "/2").await).await;
+    let mut behind_second = world.accept().await;
+    answer(&mut behind_second, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(second.read_message().await.status(), 200);
+    first.send(&world.request("GET", "/3").await).await;
+    answer(&mut behind_first, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(first.read_message().await.status(), 204);
+
+    // Both end with the gateway, and so do the threads.
+    second.send(&world.request("GET", "/4").await).await;
+    behind_second.read_message().await;
+    world.stop.send(()).unwrap();
+    assert_eq!(first.closed().await, "");
+    behind_second.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").await;
+    assert_eq!(second.read_message().await.body, "done");
+    (&mut world.served).await.unwrap();
+    assert_eq!((behind_first.closed().await, behind_second.closed().await), (String::new(), String::new()));
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! A gateway with everything around it: issuer, client, clock, upstream.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use countersign_dpop::jose::{Algorithm, Jkt, JwkSet, SoftwareKey, VerificationKey, encode_base64url, sign_compact};
 use countersign_dpop::time::{Clock, Timestamp};
 use countersign_dpop::{ProofMaker, ProofRequest};
-use countersign_gateway::{DecisionSink, Gateway, GatewayConfig, Reloader, Settings};
+use countersign_gateway::{DecisionSink, Gateway, GatewayConfig, NoDecisions, Reloader, Settings};
 use countersign_resource::{Decision, IssuerConfig};
 use countersign_testkit::FakeClock;
 use serde_json::json;
@@ -75,15 +76,20 @@ impl World {
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let decisions = Arc::new(Recorder::default());
         let sink = Arc::clone(&decisions) as Arc<dyn DecisionSink>;
-        Self { decisions, ..Self::start_all(change, sink).await }
+        Self { decisions, ..Self::start_all(change, sink, NonZeroUsize::MIN).await }
+    }
+
+    /// Starts with so many threads that serve.
+    pub(crate) async fn start_on(workers: usize) -> Self {
+        Self::start_all(|_| (), Arc::new(NoDecisions), workers.try_into().unwrap()).await
     }
 
     /// Starts with other logs; `decisions` stays empty.
     pub(crate) async fn start_logging(sink: Arc<dyn DecisionSink>) -> Self {
-        Self::start_all(|_| (), sink).await
+        Self::start_all(|_| (), sink, NonZeroUsize::MIN).await
     }
 
-    async fn start_all(change: impl FnOnce(&mut Settings), sink: Arc<dyn DecisionSink>) -> Self {
+    async fn start_all(change: impl FnOnce(&mut Settings), sink: Arc<dyn DecisionSink>, workers: NonZeroUsize) -> Self {
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = SoftwareKey::generate(Algorithm::Es256).unwrap();
         let mut settings = settings(upstream.local_addr().unwrap(), &issuer);
@@ -91,7 +97,7 @@ impl World {
         let clock = FakeClock::at(Timestamp::from_seconds(START));
         let gateway = Gateway::bind(settings.clone(), clock.shared(), sink).await.unwrap();
         let (address, admin) = (gateway.local_addr(), gateway.admin_addr().unwrap());
-        let reloader = gateway.reloader();
+        let (reloader, gateway) = (gateway.reloader(), gateway.with_workers(workers).unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(gateway.serve(async move {
             // Dropped or sent: over either way.

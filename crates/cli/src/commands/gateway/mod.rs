@@ -9,6 +9,7 @@ mod simulate;
 mod through;
 mod watch;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -177,6 +178,9 @@ impl ServeFlags {
         let shutdown = serving::shutdown_signal()?;
         let decisions = Arc::new(logs(&settings)?);
         let gateway = Gateway::bind(settings, Arc::new(SystemClock), decisions).await.map_err(cannot_start)?;
+        // One for each core that this process may use.
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let gateway = gateway.with_workers(cores).map_err(cannot_start)?;
         let watching = tokio::spawn(watch::Watch::new(self, files, gateway.reloader())?.run());
         serving::ready(gateway.local_addr(), gateway.admin_addr());
         gateway.serve(shutdown).await;
