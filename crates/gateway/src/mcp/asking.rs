@@ -60,10 +60,7 @@ impl<'a, 'h> Asking<'a, 'h> {
         let mirror = Mirror::read(&self.head.headers).map_err(mismatch)?;
         match self.route.judged_by {
             JudgedBy::Fields => self.by_fields(&mirror),
-            JudgedBy::Body => {
-                let sender = caller.jkt().map_or(Sender::Address(self.peer), |jkt| Sender::Key(*jkt));
-                self.by_body(&mirror, sender).await
-            }
+            JudgedBy::Body => self.by_body(&mirror, Sender::of(caller, self.peer)).await,
         }
     }
 

@@ -6,17 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_dpop::error::McpError;
 use countersign_dpop::jose::Jkt;
+use countersign_resource::Caller;
 
 /// What all bodies that are being read may take together, in bytes.
 const ROOM: usize = 64 * 1_024 * 1_024;
 /// What those of one client may take.
 const SHARE: usize = ROOM / 8;
 
-/// Whose a body is: the key of a bound token, and where the request came from for others.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// Whose a body is. Keys are free to make, and tokens for them are as many as a client asks for, so what the issuer calls
+/// it comes first: its subject, or the client; the key where the token has neither, and where the request came from for
+/// unbound ones.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Sender {
+    Named { issuer: Box<str>, name: Box<str> },
     Key(Jkt),
     Address(IpAddr),
+}
+
+impl Sender {
+    pub(super) fn of(caller: Caller<'_>, peer: IpAddr) -> Self {
+        if let Some(name) = caller.subject().or(caller.client_id()) {
+            return Self::Named { issuer: caller.issuer().into(), name: name.into() };
+        }
+        caller.jkt().map_or(Self::Address(peer), |jkt| Self::Key(*jkt))
+    }
 }
 
 /// The memory for bodies that are read. One for the whole gateway.
@@ -66,7 +79,7 @@ impl Place {
         if all > ROOM {
             return Err(McpError::Busy);
         }
-        taken.each.insert(self.sender, own);
+        taken.each.insert(self.sender.clone(), own);
         taken.all = all;
         self.bytes += bytes;
         Ok(())
@@ -79,7 +92,7 @@ impl Drop for Place {
         taken.all = taken.all.saturating_sub(self.bytes);
         let left = taken.each.get(&self.sender).copied().unwrap_or(0).saturating_sub(self.bytes);
         if left > 0 {
-            taken.each.insert(self.sender, left);
+            taken.each.insert(self.sender.clone(), left);
         } else {
             taken.each.remove(&self.sender);
         }

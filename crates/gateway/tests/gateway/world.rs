@@ -162,10 +162,16 @@ impl World {
         format!("Host: {HOST}\r\nAuthorization: DPoP {token}\r\nDPoP: {proof}\r\n")
     }
 
-    /// The same of another client, with a key of its own.
-    pub(crate) async fn fields_of_another(&self, method: &str, path: &str) -> String {
+    /// The same by a key of its own, with a token that has `changes`.
+    pub(crate) async fn fields_by_another_key(&self, method: &str, path: &str, changes: serde_json::Value) -> String {
         let key = ProofMaker::new(Arc::new(SoftwareKey::generate(Algorithm::Es256).unwrap()));
-        let token = self.token_with(|claims| claims["cnf"]["jkt"] = key.jkt().to_string().into()).await;
+        let token = self.token_with(|claims| {
+            claims["cnf"]["jkt"] = key.jkt().to_string().into();
+            for (name, value) in changes.as_object().unwrap() {
+                claims[name] = value.clone();
+            }
+        });
+        let token = token.await;
         let url = format!("{ORIGIN}{path}");
         let request = ProofRequest { method, url: &url, token: Some(&token), nonce: None };
         let proof = key.make(&request, self.clock.now()).await.unwrap();

@@ -210,6 +210,11 @@ async fn a_body_that_does_not_come_is_given_up() {
     assert_eq!((answer.status(), code(&world)), (408, "mcp_body_slow"));
 }
 
+/// The credentials of another client.
+async fn another(world: &World, subject: &str) -> String {
+    world.fields_by_another_key("POST", "/mcp", json!({ "sub": subject })).await
+}
+
 #[tokio::test]
 async fn a_client_that_holds_bodies_open_is_told_to_slow_down_and_takes_nothing_from_others() {
     let world = world(|_| ()).await;
@@ -217,7 +222,8 @@ async fn a_client_that_holds_bodies_open_is_told_to_slow_down_and_takes_nothing_
     let held = "x".repeat(1_024 * 1_024 - 1);
     let (told, mut answers) = tokio::sync::mpsc::channel(9);
     for _ in 0..9 {
-        let credentials = world.fields("POST", "/mcp").await;
+        // Another key and token each time make no other client.
+        let credentials = world.fields_by_another_key("POST", "/mcp", json!({})).await;
         let request =
             format!("POST /mcp HTTP/1.1\r\n{credentials}{JSON}Content-Length: {}\r\n\r\n{held}", held.len() + 1);
         let (mut client, told) = (world.connect().await, told.clone());
@@ -231,7 +237,7 @@ async fn a_client_that_holds_bodies_open_is_told_to_slow_down_and_takes_nothing_
     assert_eq!(answer.field("retry-after"), Some("5"));
     assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap()["error"]["code"], -32_000);
 
-    let (credentials, body) = (world.fields_of_another("POST", "/mcp").await, call("read_ledger"));
+    let (credentials, body) = (another(&world, "bob").await, call("read_ledger"));
     let length = body.len();
     let other = format!("POST /mcp HTTP/1.1\r\n{credentials}{JSON}Content-Length: {length}\r\n\r\n{body}");
     assert_eq!(passed(&world, &other, ANSWER).await.1.status(), 200);
@@ -244,8 +250,8 @@ async fn when_there_is_no_room_for_anybody_it_is_503() {
     // Each within the share that one such body has; four take all the room but a few bytes.
     let held = std::sync::Arc::new("x".repeat(16 * 1_024 * 1_024 - 1));
     let (told, mut answers) = tokio::sync::mpsc::channel(5);
-    for _ in 0..5 {
-        let (credentials, held) = (world.fields_of_another("POST", "/mcp").await, std::sync::Arc::clone(&held));
+    for subject in ["a", "b", "c", "d", "e"] {
+        let (credentials, held) = (another(&world, subject).await, std::sync::Arc::clone(&held));
         let head = format!("POST /mcp HTTP/1.1\r\n{credentials}{JSON}Content-Length: {}\r\n\r\n", held.len() + 1);
         let (mut client, told) = (world.connect().await, told.clone());
         tokio::spawn(async move {
