@@ -4,6 +4,7 @@ mod stage;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 use countersign_agent::{Agent, Listen};
@@ -35,9 +36,10 @@ pub(crate) struct AgentBench {
 pub(super) const ROWS: &str = "\
 library-sign  one signature by the cryptographic library
 forward       a proxy of the same forwarder that signs nothing: its thread's CPU time
+forward-sign  the same with one bare signature for each request, which costs more there than among signatures only
 agent         the agent by its port: its thread's CPU time; time added to a direct call
-rest          agent less forward less library-sign: everything else the agent does for a request: policy, two lines of
-              journal, token and proof but for the signature, looking the answer through
+rest          agent less forward-sign: everything else the agent does for a request: policy, two lines of journal, token
+              and proof but for the signature, looking the answer through
 direct        a client that makes token and proof in its own process
 …-busy        the same with eight programs at a time: nobody sleeps between two requests, and waking is no part of it
 bindings-…    memory for a binding with key and client; used: after its first request, with token and connection";
@@ -92,15 +94,18 @@ impl AgentBench {
         let directory = tempfile::tempdir().map_err(CommandError::internal)?;
         let (agent_place, resource_place) = (Place::new()?, Place::new()?);
         let resource = stage::resource(&resource_place).await?;
-        let plain = stage::plain_proxy(&agent_place, resource).await?;
+        let key = Arc::new(SoftwareKey::generate(Algorithm::Es256).map_err(CommandError::internal)?);
+        let plain = stage::plain_proxy(&agent_place, resource, None).await?;
+        let signing = stage::plain_proxy(&agent_place, resource, Some(Arc::clone(&key))).await?;
         let url = self.open_one(&agent_place, directory.path(), resource).await?;
         let mut ways = Ways {
             agent_place,
             forward: callers(&format!("http://{plain}")).await?,
+            signing: callers(&format!("http://{signing}")).await?,
             agent: callers(&url).await?,
             direct: stage::client_of(resource)?,
             resource,
-            key: SoftwareKey::generate(Algorithm::Es256).map_err(CommandError::internal)?,
+            key,
         };
         let mut taken = Taken::default();
         for _ in 0..=self.rounds {
@@ -189,10 +194,11 @@ async fn callers(url: &str) -> Result<Vec<Caller>, CommandError> {
 struct Ways {
     agent_place: Place,
     forward: Vec<Caller>,
+    signing: Vec<Caller>,
     agent: Vec<Caller>,
     direct: Client,
     resource: SocketAddr,
-    key: SoftwareKey,
+    key: Arc<SoftwareKey>,
 }
 
 /// What was measured so far.
@@ -200,8 +206,10 @@ struct Ways {
 struct Taken {
     rounds: usize,
     forward_cpu: Vec<f64>,
+    signing_cpu: Vec<f64>,
     agent_cpu: Vec<f64>,
     forward_busy: Vec<f64>,
+    signing_busy: Vec<f64>,
     agent_busy: Vec<f64>,
     sign_cpu: Vec<f64>,
     forward: Vec<f64>,
@@ -213,8 +221,10 @@ impl Ways {
     /// Each way in turn. The first round warms up and does not count.
     async fn round(&mut self, taken: &mut Taken) -> Result<(), CommandError> {
         let (forward_cpu, mut forward) = one_by_one(&self.agent_place, &mut self.forward).await?;
+        let (signing_cpu, _) = one_by_one(&self.agent_place, &mut self.signing).await?;
         let (agent_cpu, mut agent) = one_by_one(&self.agent_place, &mut self.agent).await?;
         let forward_busy = all_at_once(&self.agent_place, &mut self.forward).await?;
+        let signing_busy = all_at_once(&self.agent_place, &mut self.signing).await?;
         let agent_busy = all_at_once(&self.agent_place, &mut self.agent).await?;
         let mut direct = Vec::new();
         for _ in 0..CALLS {
@@ -224,8 +234,10 @@ impl Ways {
         taken.rounds += 1;
         if taken.rounds > 1 {
             taken.forward_cpu.push(forward_cpu);
+            taken.signing_cpu.push(signing_cpu);
             taken.agent_cpu.push(agent_cpu);
             taken.forward_busy.push(forward_busy);
+            taken.signing_busy.push(signing_busy);
             taken.agent_busy.push(agent_busy);
             taken.sign_cpu.push(signed);
             taken.forward.append(&mut forward);
@@ -236,11 +248,10 @@ impl Ways {
     }
 
     fn sign(&self) -> Result<f64, CommandError> {
-        let input = [7_u8; 320];
         let mut samples = Samples::of_this_thread().already_warm();
         samples.begin();
         for _ in 0..CALLS {
-            self.key.sign_now(&input).map_err(CommandError::internal)?;
+            self.key.sign_now(&stage::SIGNED).map_err(CommandError::internal)?;
         }
         samples.end(CALLS);
         Ok(samples.cpu().median / 1_000.0)
@@ -274,13 +285,16 @@ async fn all_at_once(place: &Place, callers: &mut [Caller]) -> Result<f64, Comma
 
 impl Taken {
     fn rows(mut self) -> Vec<Row> {
-        let (forward, agent, sign) =
-            (Measured::of(self.forward_cpu), Measured::of(self.agent_cpu), Measured::of(self.sign_cpu));
-        let (forward_busy, agent_busy) = (Measured::of(self.forward_busy), Measured::of(self.agent_busy));
+        let one = [self.forward_cpu, self.signing_cpu, self.agent_cpu, self.sign_cpu];
+        let [forward, signing, agent, sign] = one.map(Measured::of);
+        let [forward_busy, signing_busy, agent_busy] =
+            [self.forward_busy, self.signing_busy, self.agent_busy].map(Measured::of);
         for times in [&mut self.forward, &mut self.agent, &mut self.direct] {
             times.sort_by(f64::total_cmp);
         }
-        let rest = |agent: &Measured, forward: &Measured| agent.median - forward.median - sign.median;
+        let rest = |name: &'static str, about: &'static str, agent: &Measured, signing: &Measured| {
+            Row::new(name, about).with(&US_CPU_MEDIAN, agent.median - signing.median).with_goal(Some(REST_GOAL))
+        };
         let cpu = |name: &'static str, about: &'static str, measured: &Measured| {
             Row::new(name, about)
                 .with(&US_CPU_MEDIAN, measured.median)
@@ -289,20 +303,18 @@ impl Taken {
         vec![
             cpu("library-sign", "one signature by the library", &sign),
             timed(cpu("forward", "a proxy that signs nothing", &forward), &self.forward),
+            cpu("forward-sign", "the same with one bare signature", &signing),
             timed(cpu("agent", "the agent, by its port", &agent), &self.agent)
                 .with(&ADDED_US_P50, percentile(&self.agent, 50) - percentile(&self.direct, 50))
                 .with(&ADDED_US_P99, percentile(&self.agent, 99) - percentile(&self.direct, 99)),
-            Row::new("rest", "the agent beyond forwarding and one signature")
-                .with(&US_CPU_MEDIAN, rest(&agent, &forward))
-                .with_goal(Some(REST_GOAL)),
+            rest("rest", "the agent beyond forwarding and one signature", &agent, &signing),
             timed(Row::new("direct", "a client that signs in its own process"), &self.direct),
             cpu("forward-busy", "the proxy, many programs at a time", &forward_busy)
                 .with(&PER_SECOND, 1e6 / forward_busy.median),
+            cpu("forward-sign-busy", "the same with one bare signature", &signing_busy),
             cpu("agent-busy", "the agent, many programs at a time", &agent_busy)
                 .with(&PER_SECOND, 1e6 / agent_busy.median),
-            Row::new("rest-busy", "the agent beyond forwarding and one signature, many programs at a time")
-                .with(&US_CPU_MEDIAN, rest(&agent_busy, &forward_busy))
-                .with_goal(Some(REST_GOAL)),
+            rest("rest-busy", "the same with many programs at a time", &agent_busy, &signing_busy),
         ]
     }
 }

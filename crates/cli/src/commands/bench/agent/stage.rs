@@ -11,7 +11,7 @@ use countersign_agent::{Agent, AgentSettings, BindingSettings, Listen, Policy};
 use countersign_client::config::{Authentication, KeyPlaces};
 use countersign_client::keys::{KeyName, KeyPlace, KeyStore, MemoryKeyStore};
 use countersign_client::{Client, ClientConfig, RequestBody};
-use countersign_dpop::jose::Algorithm;
+use countersign_dpop::jose::{Algorithm, SoftwareKey};
 use countersign_dpop::time::SystemClock;
 use countersign_forward::{ForwardLimits, Forwarder, Handover, Upstream};
 use http::header::{CONTENT_TYPE, HOST};
@@ -102,14 +102,27 @@ fn played(address: SocketAddr, request: &Request<Incoming>) -> Response<Full<Byt
     response
 }
 
-/// A proxy that does nothing but forward: what is left of the agent without everything it is for.
-pub(super) async fn plain_proxy(place: &Place, upstream: SocketAddr) -> Result<SocketAddr, CommandError> {
+/// What is signed for the comparison: as long as a proof's header and claims.
+pub(super) const SIGNED: [u8; 320] = [7; 320];
+
+/// A proxy that does nothing but forward: what is left of the agent without everything it is for. With a key it makes
+/// one bare signature for each request, and throws it away.
+pub(super) async fn plain_proxy(
+    place: &Place,
+    upstream: SocketAddr,
+    key: Option<Arc<SoftwareKey>>,
+) -> Result<SocketAddr, CommandError> {
     let upstream: Upstream = format!("http://{upstream}").parse().map_err(CommandError::internal)?;
     let forwarder = Forwarder::new(upstream, ForwardLimits::default()).map_err(CommandError::internal)?;
     place
         .run(serve(move |_, request| {
-            let forwarder = forwarder.clone();
-            async move { forwarder.forward(request, Handover::default()).await }
+            let (forwarder, key) = (forwarder.clone(), key.clone());
+            async move {
+                if let Some(key) = key {
+                    std::hint::black_box(key.sign_now(&SIGNED)).ok();
+                }
+                forwarder.forward(request, Handover::default()).await
+            }
         }))
         .await?
 }
