@@ -38,6 +38,10 @@ pub struct BindingConfig {
     pub resource: String,
     /// The file of the client whose key and token it uses; `None` for one by login.
     pub client: Option<PathBuf>,
+    /// The issuer to log in at; `None` for the first that the resource names.
+    pub issuer: Option<String>,
+    /// The client to log in as, one that is registered and has no secret.
+    pub client_id: Option<String>,
     /// Where programs reach it; `None` for a socket of its name in the agent's directory.
     pub listen: Option<Listen>,
     /// The scopes to ask for.
@@ -78,6 +82,8 @@ struct BindingTable {
     name: Spanned<String>,
     resource: Spanned<String>,
     client: Option<PathBuf>,
+    issuer: Option<String>,
+    client_id: Option<Spanned<String>>,
     socket: Option<PathBuf>,
     listen: Option<Spanned<String>>,
     scope: Option<String>,
@@ -157,12 +163,24 @@ impl Reading<'_> {
             name,
             resource,
             client: table.client.as_ref().map(|path| self.directory.join(path)),
+            issuer: table.issuer.clone(),
+            client_id: self.client_id(table)?,
             listen: self.listen(table)?,
             scope: table.scope.clone(),
             reason: table.reason.clone(),
             lifetime: self.seconds("lifetime", table.lifetime.as_ref(), 31_536_000)?,
             policy: self.policy(&table.policy)?,
         })
+    }
+
+    fn client_id(&self, table: &BindingTable) -> Result<Option<String>, ConfigError> {
+        match (&table.client, &table.client_id) {
+            (Some(_), Some(client_id)) => {
+                let what = "a binding has the client of a file, or logs in as client_id, not both".to_owned();
+                Err(self.wrong(&client_id.span(), what))
+            }
+            (_, client_id) => Ok(client_id.as_ref().map(|client_id| client_id.get_ref().clone())),
+        }
     }
 
     fn listen(&self, table: &BindingTable) -> Result<Option<Listen>, ConfigError> {

@@ -26,6 +26,8 @@ approval = "per-write"
 name = "port"
 resource = "http://127.0.0.1:9/"
 listen = "127.0.0.1:0"
+client_id = "cli"
+issuer = "https://idp.example.com"
 "#;
 
 #[test]
@@ -38,6 +40,8 @@ fn reads_everything() {
     assert_eq!((reader.listen.as_ref(), reader.lifetime), (None, Some(28_800)));
     assert_eq!(reader.policy.approval, ApprovalMode::PerWrite);
     assert_eq!(reader.policy.tools.as_deref(), Some(["read_ledger".to_owned()].as_slice()));
+    assert_eq!((port.client_id.as_deref(), port.issuer.as_deref()), (Some("cli"), Some("https://idp.example.com")));
+    assert_eq!((reader.client_id.as_deref(), reader.issuer.as_deref()), (None, None));
     assert_eq!(port.listen, Some(Listen::Port("127.0.0.1:0".parse().expect("an address"))));
 }
 
@@ -54,6 +58,7 @@ fn names_the_line_of_what_is_wrong() {
         ("per-write", "sometimes", 21, "an approval mode is never"),
         ("listen = \"127.0.0.1:0\"", "listen = \"0.0.0.0:80\"", 26, "listen: not a loopback address"),
         ("listen = \"127", "socket = \"s\"\nlisten = \"127", 27, "a socket or a port, not both"),
+        ("client_id", "client = \"f\"\nclient_id", 28, "the client of a file, or logs in as client_id, not both"),
     ] {
         assert!(WHOLE.contains(good), "{good}");
         let fault = AgentConfig::parse(&WHOLE.replacen(good, bad, 1), Path::new(".")).expect_err(bad);

@@ -269,6 +269,35 @@ fn a_key_that_waits_for_its_passphrase_is_a04_and_its_session_stays() {
 }
 
 #[test]
+fn a_binding_of_a_configuration_logs_in_as_the_client_that_it_names() {
+    let (site, home) = (Site::start(), Home::new());
+    let file = home.0.path().join("agent.toml");
+    let variables = home.variables();
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let arguments = ["agent", "--config", file.to_str().unwrap(), "--no-browser"];
+    let text = format!(
+        "directory = 'state'\n[[binding]]\nname = 'reader'\nresource = '{}'\nlisten = '127.0.0.1:0'\n",
+        site.api
+    );
+    write_private(&file, &text);
+    let unknown = home.run(&arguments);
+    unknown.is_refused("does not register clients by itself");
+    unknown.is_refused("hint: --client-id ID, or client_id in the binding's table");
+
+    write_private(&file, &format!("{text}client_id = 'cli'\nissuer = '{}'\n", site.issuer));
+    let mut agent = Running::start(arguments, &variables, home.0.path());
+    let url = agent.stderr_line("  http").trim().to_owned();
+    Browser::default().log_in(&site.issuer, &url);
+    let line = agent.stderr_line("binding reader http://127.0.0.1:");
+    agent.stderr_line("ready ");
+    // The API behind it is another gateway, which refuses: what it says came of a token that was good.
+    let status = http::get(&format!("{}/orders", line.split(' ').nth(2).unwrap()), &[]).status;
+    assert!(matches!(status, 421 | 502), "{status}");
+    let journal = fs::read_to_string(home.0.path().join("state/journal.jsonl")).unwrap();
+    assert!(journal.contains(r#""event":"signed""#), "{journal}");
+}
+
+#[test]
 fn a_key_that_is_lost_is_a04_with_what_to_do() {
     let (system, home) = (System::shared(), Home::new());
     let copy = home.0.path().join("copy");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign_client::keys::{KeyName, KeyPlace, KeyStore};
 use countersign_client::login::{Login, LoginPlan, LoginTools};
 use countersign_client::sessions::{Session, SessionStore};
-use countersign_client::{Client, Endpoint};
+use countersign_client::{Client, Endpoint, LoginError};
 use countersign_dpop::time::SystemClock;
 
 use crate::browser::Browser;
@@ -83,7 +83,15 @@ async fn new_session(
     store: &Arc<dyn KeyStore>,
 ) -> Result<Session, CommandError> {
     let tools = LoginTools::new(Arc::clone(store), sessions.clone(), Arc::new(SystemClock));
-    let failed = |fault: countersign_client::LoginError| CommandError::internal(format!("no login: {fault}"));
+    let failed = |fault: LoginError| {
+        let error = CommandError::configuration(format!("no login: {fault}"));
+        match fault {
+            LoginError::ClientUnknown { .. } => {
+                error.with_hint("--client-id ID, or client_id in the binding's table; or the client of a file")
+            }
+            _ => error,
+        }
+    };
     let login = Login::prepare(plan, &tools).await.map_err(failed)?;
     let session = login.by_code(PATIENCE, |url| desk.browser.visit(url)).await.map_err(failed)?;
     sessions.save(&session).map_err(CommandError::internal)?;

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use countersign_agent::config::BindingConfig;
 use countersign_agent::policy::ApprovalMode;
 use countersign_agent::{AgentSettings, BindingName, BindingSettings, Listen, Policy, Running};
 use countersign_client::Endpoint;
 use countersign_client::config::Authentication;
-use countersign_client::keys::KeyPlace;
 use countersign_client::login::{ClientChoice, LoginPlan};
 use http::Method;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -82,6 +82,13 @@ pub(crate) struct Quick {
     pub(crate) directory: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sealing: keys::Sealing,
+}
+
+/// What a login is to be for.
+struct Wanted {
+    issuer: Option<String>,
+    client_id: Option<String>,
+    scope: Option<String>,
 }
 
 /// What a process that holds keys does first: no core file, no debugger of the same user.
@@ -158,12 +165,9 @@ impl Quick {
         if let Some(file) = &self.client {
             return of_file(file, &self.sealing);
         }
-        log_in(&self.plan(resource, name)?, &self.desk()).await
-    }
-
-    /// Where keys of logins live.
-    pub(crate) fn key_place(&self) -> Result<KeyPlace, CommandError> {
-        keys::place(self.keys.as_deref())
+        let (issuer, client_id) = (self.issuer.clone(), self.client_id.clone());
+        let plan = self.plan_for(resource, name, Wanted { issuer, client_id, scope: self.scope.clone() })?;
+        log_in(&plan, &self.desk()).await
     }
 
     /// What logins are made with.
@@ -172,14 +176,22 @@ impl Quick {
         Desk { browser, sessions: &self.sessions, sealing: &self.sealing }
     }
 
-    fn plan(&self, resource: &str, name: &BindingName) -> Result<LoginPlan, CommandError> {
-        let mut plan = LoginPlan::new(resource, self.key_place()?);
+    /// How a binding of a configuration logs in: flags are for what it does not say.
+    pub(crate) fn plan(&self, config: &BindingConfig) -> Result<LoginPlan, CommandError> {
+        let wanted = Wanted {
+            issuer: config.issuer.clone().or_else(|| self.issuer.clone()),
+            client_id: config.client_id.clone().or_else(|| self.client_id.clone()),
+            scope: config.scope.clone(),
+        };
+        self.plan_for(&config.resource, &config.name, wanted)
+    }
+
+    fn plan_for(&self, resource: &str, name: &BindingName, wanted: Wanted) -> Result<LoginPlan, CommandError> {
+        let mut plan = LoginPlan::new(resource, keys::place(self.keys.as_deref())?);
         plan.label = format!("agent {name}");
-        plan.issuer.clone_from(&self.issuer);
-        plan.scope.clone_from(&self.scope);
-        if let Some(client_id) = &self.client_id {
-            let (client_id, authentication) = (client_id.clone(), Authentication::None);
-            plan.client = ClientChoice::Registered { client_id, authentication };
+        (plan.issuer, plan.scope) = (wanted.issuer, wanted.scope);
+        if let Some(client_id) = wanted.client_id {
+            plan.client = ClientChoice::Registered { client_id, authentication: Authentication::None };
         }
         Ok(plan)
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use clap::Args;
 use countersign_agent::config::{AgentConfig, BindingConfig};
 use countersign_agent::{AgentSettings, BindingName, BindingSettings, Listen, Running};
-use countersign_client::login::LoginPlan;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::home::{CONTROL, Home};
@@ -131,9 +130,7 @@ impl Serve {
         if let Some(file) = &config.client {
             return of_file(file, &self.quick.sealing);
         }
-        let mut plan = LoginPlan::new(&config.resource, self.quick.key_place()?);
-        plan.label = format!("agent {}", config.name);
-        plan.scope.clone_from(&config.scope);
+        let plan = self.quick.plan(config)?;
         log_in(&plan, &self.quick.desk()).await
     }
 }
