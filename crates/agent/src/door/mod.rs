@@ -122,9 +122,11 @@ impl Door {
         self.record(asked.entry(&self.binding, Event::Signed))?;
         let streams = self.shared.lock.used(self.shared.clock.now());
         let revoked = &self.binding.revoked;
+        // Large, and not moved any more.
+        let mut sending = std::pin::pin!(self.exchange(endpoint, head, source));
         let sent = tokio::select! {
             biased;
-            sent = self.exchange(endpoint, head, source) => sent,
+            sent = &mut sending => sent,
             () = streams.cancelled() => Err(locked()),
             () = revoked.cancelled() => Err(ended()),
         };

@@ -24,7 +24,7 @@ pub(crate) struct Needles(Vec<Needle>);
 /// One secret, and a searcher for its beginning, made when there is something long enough to hold it.
 struct Needle {
     secret: Secret,
-    beginning: OnceLock<memmem::Finder<'static>>,
+    beginning: OnceLock<Box<memmem::Finder<'static>>>,
 }
 
 enum Secret {
@@ -91,7 +91,7 @@ impl Secret {
 impl Needle {
     fn beginning(&self) -> &memmem::Finder<'static> {
         let beginning = || self.secret.as_bytes().get(..MIN_SECRET).unwrap_or_default();
-        self.beginning.get_or_init(|| memmem::Finder::new(beginning()).into_owned())
+        self.beginning.get_or_init(|| Box::new(memmem::Finder::new(beginning()).into_owned()))
     }
 
     /// Where it is in `bytes`, from `from` on.
