@@ -4,15 +4,14 @@ mod answer;
 mod body;
 mod request;
 pub(crate) mod scrub;
+mod shared;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use countersign_client::{CallError, Endpoint, Next, Signing};
-use countersign_dpop::time::Clock;
 use countersign_forward::{BoxError, ForwardedFields, Forwarder, Handover};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
@@ -22,10 +21,10 @@ use self::body::Source;
 pub use self::body::{Content, DoorBody};
 use self::request::{Asked, read_body};
 use self::scrub::Needles;
-use crate::approval::{Approvals, Ask, NotApproved, Subject};
+pub(crate) use self::shared::Shared;
+use crate::approval::{Ask, NotApproved, Subject};
 use crate::binding::Binding;
-use crate::journal::{Entry, Event, Journal, Noted};
-use crate::lock::Lock;
+use crate::journal::{Entry, Event};
 use crate::peer::{Peer, plain};
 use crate::policy::ApprovalMode;
 use crate::refusal::{Code, Refusal};
@@ -34,37 +33,6 @@ use crate::refusal::{Code, Refusal};
 pub(crate) const REASON: HeaderName = HeaderName::from_static("countersign-reason");
 /// The longest path that is written down, in bytes.
 const MAX_PATH: usize = 512;
-
-/// What all bindings of an agent share.
-pub(crate) struct Shared {
-    pub(crate) journal: Journal,
-    pub(crate) approvals: Arc<Approvals>,
-    pub(crate) lock: Lock,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) notify: Vec<String>,
-    pub(crate) requests: AtomicU64,
-}
-
-/// How long a line may wait that nothing depends on.
-const NOTE_WAIT: Duration = Duration::from_millis(20);
-
-impl Shared {
-    /// Has a line written that nothing depends on, with the next one or a moment later.
-    fn note(self: &Arc<Self>, entry: Entry<'_>) {
-        if self.journal.note(entry) == Noted::First {
-            let shared = Arc::downgrade(self);
-            tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(NOTE_WAIT).await;
-                    let Some(shared) = shared.upgrade() else { return };
-                    if shared.journal.settle() {
-                        return;
-                    }
-                }
-            });
-        }
-    }
-}
 
 /// The way to one binding. Cheap to clone.
 #[derive(Clone)]
