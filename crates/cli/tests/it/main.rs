@@ -3,6 +3,7 @@
 
 mod agent;
 mod authserver;
+mod backup;
 mod bench;
 mod call;
 mod configuration;

@@ -1,6 +1,7 @@
 //! `countersign authserver backup`: a copy of the SQLite database while it is in use.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -31,20 +32,35 @@ impl BackupCommand {
         if settings.uses_postgres() {
             return Err(CommandError::configuration("the database is in Postgres: back it up with pg_dump"));
         }
-        let data = settings.data();
-        make_private_directory(&self.to)
-            .map_err(|fault| CommandError::configuration(format!("{}: {fault}", self.to.display())))?;
-        let copy = self.to.join(SqlStorage::FILE);
-        SqlStorage::backup_sqlite(data, &copy).await.map_err(CommandError::configuration)?;
-        let (key, key_copy) = (data.join("sealing.key"), self.to.join("sealing.key"));
-        std::fs::copy(&key, &key_copy)
-            .map_err(|fault| CommandError::configuration(format!("{}: {fault}", key.display())))?;
-        render::line(format_args!("{} holds the database and the key that opens it", self.to.display()));
+        let to = &self.to;
+        make_private_directory(to).map_err(|fault| cannot_make(to, &fault))?;
+        if let Err(fault) = copy(settings.data(), to).await {
+            // What was made is no backup, and would be in the way of the next try.
+            let _ = std::fs::remove_dir_all(to);
+            return Err(fault);
+        }
+        render::line(format_args!("{} holds the database and the key that opens it", to.display()));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn make_private_directory(path: &std::path::Path) -> std::io::Result<()> {
+/// Copies database and sealing key.
+async fn copy(data: &Path, to: &Path) -> Result<(), CommandError> {
+    SqlStorage::backup_sqlite(data, &to.join(SqlStorage::FILE)).await.map_err(CommandError::configuration)?;
+    let key = data.join("sealing.key");
+    let copied = std::fs::copy(&key, to.join("sealing.key"));
+    copied.map(drop).map_err(|fault| CommandError::configuration(format!("{}: {fault}", key.display())))
+}
+
+fn cannot_make(to: &Path, fault: &io::Error) -> CommandError {
+    if fault.kind() == io::ErrorKind::AlreadyExists {
+        let said = format!("{} is there already; it was left as it is", to.display());
+        return CommandError::configuration(said).with_hint("name a directory that does not exist yet");
+    }
+    CommandError::configuration(format!("{} cannot be made: {fault}", to.display()))
+}
+
+fn make_private_directory(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().mode(0o700).create(path)
 }
