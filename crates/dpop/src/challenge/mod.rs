@@ -5,6 +5,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use crate::error::ErrorCode;
@@ -38,9 +39,9 @@ pub struct Challenge {
     /// `error` where it is a code that [`ErrorCode`] does not know, shortened. Never written beside `error`.
     pub other_error: Option<String>,
     /// `error_description`: printable ASCII without quote and back-slash.
-    pub error_description: Option<String>,
+    pub error_description: Option<Cow<'static, str>>,
     /// `algs`: accepted algorithm names (DPoP only).
-    pub algs: Vec<String>,
+    pub algs: Vec<Cow<'static, str>>,
     /// `scope`: what is needed.
     pub scope: Option<String>,
     /// `resource_metadata` (RFC 9728 §5.1).

@@ -1,5 +1,7 @@
 //! Reading `WWW-Authenticate`: every byte of it is the server's, which may be hostile.
 
+use std::borrow::Cow;
+
 use super::{Challenge, ChallengeError, Scheme, is_quotable};
 use crate::headers::{is_tchar, is_token68};
 
@@ -180,7 +182,8 @@ fn quotable(value: String) -> Option<String> {
     value.chars().all(|c| is_quotable(&c)).then_some(value)
 }
 
-fn read_algs(value: &str) -> Vec<String> {
+fn read_algs(value: &str) -> Vec<Cow<'static, str>> {
     let is_name = |name: &&str| name.bytes().all(is_tchar);
-    value.split([' ', '\t']).filter(|name| !name.is_empty()).filter(is_name).take(MAX_ALGS).map(str::to_owned).collect()
+    let names = value.split([' ', '\t']).filter(|name| !name.is_empty()).filter(is_name);
+    names.take(MAX_ALGS).map(|name| name.to_owned().into()).collect()
 }

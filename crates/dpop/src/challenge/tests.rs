@@ -15,8 +15,8 @@ fn writes_the_scheme_alone_when_there_is_nothing_else() {
 fn writes_parameters_in_a_fixed_order() {
     let challenge = Challenge {
         error: Some(ErrorCode::InvalidDpopProof),
-        error_description: Some("the DPoP proof is too old".to_owned()),
-        algs: vec!["ES256".to_owned(), "Ed25519".to_owned()],
+        error_description: Some("the DPoP proof is too old".into()),
+        algs: vec!["ES256".into(), "Ed25519".into()],
         scope: Some("read write".to_owned()),
         resource_metadata: Some("https://rs.example/.well-known/oauth-protected-resource".to_owned()),
         ..dpop()
@@ -38,7 +38,7 @@ fn leaves_out_what_could_split_the_field_row_457() {
 #[test]
 fn reads_scheme_and_names_in_any_case_row_495() {
     let parsed = Challenge::parse_field("dPoP ERROR=use_dpop_nonce,Algs=\"ES256\"").expect("a challenge");
-    let expected = Challenge { error: Some(ErrorCode::UseDpopNonce), algs: vec!["ES256".to_owned()], ..dpop() };
+    let expected = Challenge { error: Some(ErrorCode::UseDpopNonce), algs: vec!["ES256".into()], ..dpop() };
     assert_eq!(parsed, [expected]);
 }
 
@@ -48,7 +48,7 @@ fn reads_several_challenges_and_skips_other_schemes() {
                  Digest qop=auth, nonce=\"1\", Bearer scope = \"read\"";
     let parsed = Challenge::parse_field(field).expect("challenges");
     let expected = [
-        Challenge { algs: vec!["ES256".to_owned(), "PS256".to_owned()], ..dpop() },
+        Challenge { algs: vec!["ES256".into(), "PS256".into()], ..dpop() },
         Challenge::new(Scheme::Bearer),
         Challenge { scope: Some("read".to_owned()), ..Challenge::new(Scheme::Bearer) },
     ];
@@ -89,7 +89,7 @@ fn an_unknown_error_never_turns_into_a_known_one() {
 #[test]
 fn drops_values_that_their_definition_does_not_allow() {
     let field = "DPoP scope=\"a\\\"b\", resource_metadata=\"https://\u{202e}\", algs=\"ES256 <x>\"";
-    assert_eq!(Challenge::parse_field(field), Ok(vec![Challenge { algs: vec!["ES256".to_owned()], ..dpop() }]));
+    assert_eq!(Challenge::parse_field(field), Ok(vec![Challenge { algs: vec!["ES256".into()], ..dpop() }]));
 }
 
 #[test]
@@ -138,7 +138,8 @@ proptest::proptest! {
         scope in proptest::option::of("[a-z]{1,8}( [a-z]{1,8}){0,3}"),
         algs in proptest::collection::vec("[A-Za-z0-9-]{1,10}", 0..5),
     ) {
-        let challenge = Challenge { error: code, error_description: description, algs, scope, ..dpop() };
+        let (error_description, algs) = (description.map(Into::into), algs.into_iter().map(Into::into).collect());
+        let challenge = Challenge { error: code, error_description, algs, scope, ..dpop() };
         proptest::prop_assert_eq!(Challenge::parse_field(&challenge.to_string()), Ok(vec![challenge]));
     }
 }

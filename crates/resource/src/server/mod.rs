@@ -166,7 +166,7 @@ impl Inner {
         }
         let bearer_tried = tried == PresentedScheme::Bearer && stage.takes_bearer();
         let mut dpop = self.challenge(Scheme::Dpop);
-        dpop.algs = self.algorithm_names();
+        dpop.algs = self.verifier.algorithms().iter().map(|algorithm| algorithm.name().into()).collect();
         let mut bearer = self.challenge(Scheme::Bearer);
         if bearer_tried {
             explain(&mut bearer, rejection);
@@ -189,7 +189,7 @@ impl Inner {
 fn explain(challenge: &mut Challenge, rejection: &Rejection) {
     let Some(error) = rejection.code() else { return };
     challenge.error = Some(error);
-    challenge.error_description = Some(rejection.public_description().to_owned());
+    challenge.error_description = Some(rejection.public_description().into());
     if let Rejection::Policy(PolicyError::InsufficientScope { required }) = rejection {
         challenge.scope = Some(required.clone());
     }
