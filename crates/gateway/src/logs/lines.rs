@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// About as many bytes are written at once.
 const BATCH: usize = 64 * 1_024;
+/// So long the writer waits for others to go with a line. To wake it for every single one, and have each written by
+/// itself, costs more than what the line tells of.
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// Writes lines from a thread of its own. When the writer cannot keep up, lines are lost and counted rather than
 /// requests held up.
@@ -56,23 +60,29 @@ impl Drop for Lines {
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(writer) = self.writer.take() {
+            // There is nothing more to gather.
+            writer.thread().unpark();
             // A thread that failed has nothing more to write.
             let _ = writer.join();
         }
     }
 }
 
-/// Writes whatever waits at once, and ends when nobody can send any more. What a writer does not take is lost and counted;
+/// Writes whatever comes within a moment at once, and ends when nobody can send any more. What a writer does not take is lost and counted;
 /// the next lines are tried again, because a disk has room again and a journal comes back.
 fn write_lines(waiting: &Receiver<String>, mut writer: impl Write, lost: &AtomicU64) {
-    let mut is_torn = false;
+    let (mut is_torn, mut is_behind) = (false, false);
     while let Ok(first) = waiting.recv() {
+        if !is_behind {
+            std::thread::park_timeout(GATHERING);
+        }
         let mut batch = Batch::beginning(is_torn);
         let mut line = Some(first);
         while let Some(text) = line {
             batch.push(&text);
             line = if batch.text.len() < BATCH { waiting.try_recv().ok() } else { None };
         }
+        is_behind = batch.text.len() >= BATCH;
         is_torn = writer.write_all(batch.text.as_bytes()).and_then(|()| writer.flush()).is_err();
         if is_torn {
             lost.fetch_add(batch.lines, Ordering::Relaxed);
