@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_forward::OutOfPatience;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -22,6 +20,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::body::GatewayBody;
 use crate::config::GatewayLimits;
 use crate::door::{Door, Peer};
+use crate::dormant::Dormant;
 use crate::pace::{PacedBody, StreamExecutor};
 use crate::tls::{ServerTls, Socket};
 use crate::wire::{Linger, Notes, Protocol, WireGuard, WireLimits, detect};
@@ -29,6 +28,9 @@ use crate::wire::{Linger, Notes, Protocol, WireGuard, WireLimits, detect};
 /// Requests under way on one HTTP/2 connection.
 const STREAMS: u32 = 200;
 const PING_EVERY: Duration = Duration::from_secs(20);
+/// Fields of a head that the server takes when it is told no number. A number of our own, even the same, has it make
+/// its room for them by hand, twice and for every head.
+const SERVER_FIELDS: usize = 100;
 /// How long a client may go on sending after its request was refused.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -118,8 +120,11 @@ impl Client {
     async fn serve_http1(self: Arc<Self>, io: Io) -> hyper::Result<()> {
         let (mut drained, closing, limits) = (self.drained(), self.shared.closing.clone(), self.shared.limits);
         // The time for a head, and that for the next request, are the wire's affair.
-        let connection = http1::Builder::new()
-            .max_headers(limits.head_fields)
+        let mut server = http1::Builder::new();
+        if limits.head_fields != SERVER_FIELDS {
+            server.max_headers(limits.head_fields);
+        }
+        let connection = server
             .max_buf_size(limits.head_bytes)
             // Letter case matters to those requests only that go on untouched.
             .preserve_header_case(self.shared.door.observes())
@@ -130,7 +135,7 @@ impl Client {
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended,
-            _ = drained.next() => (),
+            () = &mut drained => (),
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
@@ -157,7 +162,7 @@ impl Client {
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended,
-            _ = drained.next() => (),
+            () = &mut drained => (),
             () = idle => (),
         }
         connection.as_mut().graceful_shutdown();
@@ -170,10 +175,9 @@ impl Client {
         }
     }
 
-    /// Completes when the gateway drains. Looked at whenever the connection moves, and then only when it was woken:
-    /// the token behind it is locked, and shared with all connections.
-    fn drained(&self) -> FuturesUnordered<WaitForCancellationFutureOwned> {
-        FuturesUnordered::from_iter([self.shared.draining.clone().cancelled_owned()])
+    /// Completes when the gateway drains.
+    fn drained(&self) -> Dormant<WaitForCancellationFutureOwned> {
+        Dormant::new(self.shared.draining.clone().cancelled_owned())
     }
 
     fn streams(&self) -> StreamExecutor<impl Fn(OutOfPatience) + Clone + Send + Sync + use<>> {
