@@ -63,14 +63,16 @@ impl Costs {
     }
 
     /// What to compare a password with: the hash of the user who is `known`, if there is one, and nobody's hash of every
-    /// other cost. So it is the same work for everybody.
+    /// other cost. So it is the same work for everybody. A hash whose cost is none of these is compared all the same: that
+    /// user takes longer than others, but is not locked out.
     pub(super) fn to_verify(&self, known: Option<&Zeroizing<String>>) -> Vec<Zeroizing<String>> {
         let own = known.and_then(|hash| Cost::of(hash).map(|cost| (cost, hash)));
         let hash = |cost: &Cost| match own {
             Some((own, hash)) if own == *cost => hash.clone(),
             Some(_) | None => cost.nobodys_hash(),
         };
-        self.0.iter().map(hash).collect()
+        let unforeseen = own.filter(|(cost, _)| !self.0.contains(cost)).map(|(_, hash)| hash.clone());
+        self.0.iter().map(hash).chain(unforeseen).collect()
     }
 }
 
@@ -115,6 +117,14 @@ mod tests {
             let nobodys = hashes.iter().filter(|hash| *hash != known).collect::<Vec<_>>();
             assert!(nobodys.iter().all(|hash| unknown.contains(hash)), "{}", nobodys.len());
         }
+    }
+
+    #[test]
+    fn a_hash_of_an_unforeseen_cost_locks_nobody_out() {
+        let (costs, stored) = (Costs::of(std::iter::empty()), cheap());
+        let hashes = costs.to_verify(Some(&stored));
+        assert_eq!(costs_of(&hashes), [Some(Cost::OURS), Cost::of(&stored)]);
+        assert!(hashes.contains(&stored) && !costs.to_verify(None).contains(&stored));
     }
 
     #[test]
