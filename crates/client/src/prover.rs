@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::http::{Endpoint, read_date};
-use crate::nonce::{Binding, Nonce, NonceJar, OfferedNonce};
-use crate::token::secret_field;
 use countersign_dpop::headers::DPOP;
 use countersign_dpop::jose::SignError;
 use countersign_dpop::time::{Clock, Timestamp};
 use countersign_dpop::{MakeError, ProofMaker, ProofRequest};
 use http::{HeaderMap, HeaderValue, Method};
+
+use crate::http::{Endpoint, read_date};
+use crate::nonce::{Binding, Nonce, NonceJar, OfferedNonce};
+use crate::token::secret_field;
 
 /// Makes the proofs of one binding.
 #[derive(Debug)]
