@@ -34,6 +34,11 @@ async fn upstream(protocols: &[&[u8]]) -> (String, CertificateDer<'static>) {
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
     tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    (serve(tls).await, certificate)
+}
+
+/// Answers over `tls` with what is asked.
+async fn serve(tls: ServerConfig) -> String {
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
@@ -48,7 +53,7 @@ async fn upstream(protocols: &[&[u8]]) -> (String, CertificateDer<'static>) {
             });
         }
     });
-    (url, certificate)
+    url
 }
 
 /// Says in the answer's header how the request arrived, and sends its body back, trailers included.
@@ -190,20 +195,7 @@ async fn mutual(own: &CertifiedKey<rcgen::KeyPair>, client: &CertificateDer<'sta
         .with_client_cert_verifier(clients.build().unwrap())
         .with_single_cert(vec![own.cert.der().clone()], key)
         .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let server = auto::Builder::new(TokioExecutor::new());
-                let _ = server.serve_connection(TokioIo::new(stream), service_fn(echo)).await;
-            });
-        }
-    });
-    url
+    serve(tls).await
 }
 
 #[tokio::test]
