@@ -68,8 +68,8 @@ impl Drop for Lines {
     }
 }
 
-/// Writes whatever comes within a moment at once, and ends when nobody can send any more. What a writer does not take is lost and counted;
-/// the next lines are tried again, because a disk has room again and a journal comes back.
+/// Writes whatever comes within a moment at once, and ends when nobody can send any more. What a writer does not take is
+/// lost and counted; the next lines are tried again, because a disk has room again and a journal comes back.
 fn write_lines(waiting: &Receiver<String>, mut writer: impl Write, lost: &AtomicU64) {
     let (mut is_torn, mut is_behind) = (false, false);
     while let Ok(first) = waiting.recv() {
