@@ -106,6 +106,12 @@ class Keyboard {
     if (pictures) await this.tab.screenshot({ path: join(pictures, `${this.name}-${++this.seen}-${name}.png`) });
   }
 
+  /** The browser gives the focus when it first draws the page, which may be after the page's load event. */
+  async beginsAt(id, why = "the first field has the focus") {
+    await this.tab.waitForFunction(() => document.activeElement !== document.body);
+    assert.equal(await this.focused(), id, why);
+  }
+
   heading() {
     return this.tab.locator("h1").innerText();
   }
@@ -119,7 +125,7 @@ class Keyboard {
 async function signIn(keyboard) {
   const { tab } = keyboard;
   await tab.goto(authorizeUrl());
-  assert.equal(await keyboard.focused(), "username", "the first field has the focus");
+  await keyboard.beginsAt("username");
   await keyboard.goesThrough(["username", "password", "login", "cancel"]);
   await keyboard.look("sign-in");
 
@@ -129,7 +135,7 @@ async function signIn(keyboard) {
   await keyboard.press("Tab");
   await tab.keyboard.type("a wrong password");
   await keyboard.go("Enter");
-  assert.equal(await keyboard.focused(), "password", "the field to correct has the focus");
+  await keyboard.beginsAt("password", "the field to correct has the focus");
   const described = await tab.evaluate(() => document.getElementById(document.activeElement.getAttribute("aria-describedby"))?.textContent);
   assert.equal(described, "User name or password is wrong.", "whoever hears the field hears why");
   await keyboard.look("sign-in-wrong");
@@ -158,12 +164,12 @@ async function consent(keyboard) {
 async function device(keyboard) {
   const { tab } = keyboard;
   await tab.goto(`${issuer}/device`);
-  assert.equal(await keyboard.focused(), "user_code");
+  await keyboard.beginsAt("user_code");
   await keyboard.goesThrough(["user_code", "lookup"]);
   await keyboard.reach("user_code");
   await tab.keyboard.type("BBBB-BBBB");
   await keyboard.go("Enter");
-  assert.equal(await keyboard.focused(), "user_code", "the field to correct has the focus");
+  await keyboard.beginsAt("user_code", "the field to correct has the focus");
   await keyboard.look("device-wrong");
   // As people type it: in small letters.
   await tab.keyboard.type((await deviceCode()).toLowerCase());
@@ -191,7 +197,7 @@ async function account(keyboard) {
   await keyboard.reach("logout");
   await keyboard.look("account-empty");
   await keyboard.go("Enter");
-  assert.equal(await keyboard.focused(), "username", "signed out");
+  await keyboard.beginsAt("username", "signed out");
   await keyboard.goesThrough(["username", "password", "login"]);
 }
 
