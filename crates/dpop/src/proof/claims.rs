@@ -44,7 +44,7 @@ pub(crate) struct ClaimMembers<'a> {
 
 impl<'a> ClaimMembers<'a> {
     pub(crate) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
-        let plain = simdutf8::basic::from_utf8(json).ok().and_then(plain::read);
+        let plain = simdutf8::basic::from_utf8(json).ok().and_then(plain::claims);
         plain.map_or_else(|| Self::read_any(json), Ok)
     }
 

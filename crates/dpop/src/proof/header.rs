@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::ProofHeader;
+use super::{ProofHeader, plain};
 use crate::error::{KeyError, MalformedProof, ProofError, Rejection, shorten};
 use crate::jose::json::{Member, Reader, Value};
 use crate::jose::jwk::JwkMembers;
@@ -10,16 +10,23 @@ use crate::jose::{Algorithm, Algorithms, JsonError, JsonLimits, JwsPart, PublicJ
 
 /// The members that matter, unjudged.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct HeaderMembers<'a> {
-    typ: Member<Cow<'a, str>>,
-    alg: Member<Cow<'a, str>>,
+    pub(super) typ: Member<Cow<'a, str>>,
+    pub(super) alg: Member<Cow<'a, str>>,
     crit: bool,
     unencoded: bool,
-    jwk: Member<JwkMembers<'a>>,
+    pub(super) jwk: Member<JwkMembers<'a>>,
 }
 
 impl<'a> HeaderMembers<'a> {
     pub(crate) fn read(json: &'a [u8]) -> Result<Self, MalformedProof> {
+        let plain = simdutf8::basic::from_utf8(json).ok().and_then(plain::header);
+        plain.map_or_else(|| Self::read_any(json), Ok)
+    }
+
+    /// Reads JSON of any form.
+    pub(super) fn read_any(json: &'a [u8]) -> Result<Self, MalformedProof> {
         Self::read_object(json).map_err(|fault| MalformedProof::Json { part: JwsPart::Header, fault })
     }
 

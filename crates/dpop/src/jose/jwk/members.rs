@@ -14,6 +14,7 @@ const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k",
 
 /// The members that matter, unjudged.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct JwkMembers<'a> {
     private: Option<&'static str>,
     kty: Member<Cow<'a, str>>,
@@ -72,7 +73,20 @@ impl<'a> JwkMembers<'a> {
     }
 
     fn read_member(&mut self, reader: &mut Reader<'a>, name: &str) -> Result<(), JsonError> {
-        let member = match name {
+        if let Some(member) = self.text(name) {
+            *member = reader.value()?.into_text();
+        } else if name == "key_ops" {
+            self.key_ops = read_key_ops(reader)?;
+        } else {
+            self.private = self.private.or(PRIVATE_MEMBERS.into_iter().find(|private| *private == name));
+            reader.value()?;
+        }
+        Ok(())
+    }
+
+    /// The member `name`, if it is one that matters and should be a text.
+    pub(crate) fn text(&mut self, name: &str) -> Option<&mut Member<Cow<'a, str>>> {
+        Some(match name {
             "kty" => &mut self.kty,
             "crv" => &mut self.crv,
             "x" => &mut self.x,
@@ -84,17 +98,8 @@ impl<'a> JwkMembers<'a> {
             "alg" => &mut self.alg,
             "kid" => &mut self.kid,
             "use" => &mut self.intended_use,
-            "key_ops" => {
-                self.key_ops = read_key_ops(reader)?;
-                return Ok(());
-            }
-            _ => {
-                self.private = self.private.or(PRIVATE_MEMBERS.into_iter().find(|private| *private == name));
-                return reader.value().map(drop);
-            }
-        };
-        *member = reader.value()?.into_text();
-        Ok(())
+            _ => return None,
+        })
     }
 
     fn key_of_type(&self) -> Result<PublicJwk, KeyError> {
