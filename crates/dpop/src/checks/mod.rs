@@ -8,7 +8,7 @@
 mod tests;
 
 use crate::ath::Ath;
-use crate::error::{KeyError, NonceError, ProofError, Rejection, shorten};
+use crate::error::{KeyError, NonceError, ProofError, Rejection, shorten, shortened};
 use crate::htu::Htu;
 use crate::jose::{Algorithms, InvalidSignature};
 use crate::nonce::{NonceAge, NonceIssuer, NoncePolicy};
@@ -57,7 +57,7 @@ pub(crate) fn check_htu(claims: &Claims<'_>, expected: &Htu) -> Result<(), Proof
     }
     let found = Htu::parse(&claims.htu).map_err(|fault| ProofError::HtuMalformed { fault })?;
     let Some(difference) = expected.difference(&found) else { return Ok(()) };
-    let (expected, found) = (shorten(expected.as_str()), shorten(found.as_str()));
+    let (expected, found) = (shorten(expected.as_str()), shortened(found.into_string()));
     Err(ProofError::HtuMismatch { expected, found, difference })
 }
 

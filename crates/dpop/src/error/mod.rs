@@ -30,7 +30,7 @@ pub use self::nonce::NonceError;
 pub use self::policy::PolicyError;
 pub use self::proof::ProofError;
 pub use self::replay::ReplayError;
-pub(crate) use self::shorten::shorten;
+pub(crate) use self::shorten::{shorten, shortened};
 pub use self::token::TokenError;
 
 /// Who has to act for the next request to succeed.

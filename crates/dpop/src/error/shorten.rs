@@ -6,7 +6,7 @@ const LIMIT: usize = 256;
 /// Makes a value from the wire fit for logs: at most 256 characters, those that could steer a terminal or start a
 /// new line replaced.
 pub(crate) fn shorten(text: &str) -> String {
-    if text.len() <= LIMIT && scan::all(text.as_bytes(), |byte| byte.is_ascii_graphic() || byte == b' ') {
+    if is_fit(text) {
         return text.to_owned();
     }
     let mut short: String =
@@ -17,9 +17,18 @@ pub(crate) fn shorten(text: &str) -> String {
     short
 }
 
+/// [`shorten`] of a text that is no longer needed.
+pub(crate) fn shortened(text: String) -> String {
+    if is_fit(&text) { text } else { shorten(&text) }
+}
+
+fn is_fit(text: &str) -> bool {
+    text.len() <= LIMIT && scan::all(text.as_bytes(), |byte| byte.is_ascii_graphic() || byte == b' ')
+}
+
 #[cfg(test)]
 mod tests {
-    use super::shorten;
+    use super::{shorten, shortened};
 
     #[test]
     fn keeps_plain_text() {
@@ -36,5 +45,7 @@ mod tests {
         let short = shorten(&"x".repeat(1_000));
         assert_eq!(short.chars().count(), 257);
         assert!(short.ends_with('…'));
+        assert_eq!(shortened("x".repeat(1_000)), short);
+        assert_eq!(shortened("x".repeat(256)), "x".repeat(256));
     }
 }

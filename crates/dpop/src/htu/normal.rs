@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use memchr::memchr2;
+
 use super::{Htu, HtuError};
 use crate::scan;
 
@@ -47,7 +49,7 @@ pub(super) fn split(uri: &str) -> Result<Parts<'_>, HtuError> {
     }
     let (scheme, rest) = split_scheme(uri)?;
     let rest = rest.strip_prefix("//").ok_or(HtuError::NotAbsolute)?;
-    let (hierarchy, more) = match rest.find(['?', '#']) {
+    let (hierarchy, more) = match memchr2(b'?', b'#', rest.as_bytes()) {
         Some(end) => (&rest[..end], true),
         None => (rest, false),
     };
@@ -97,7 +99,9 @@ impl<'a> Authority<'a> {
     }
 
     pub(super) fn push_to(&self, text: &mut String) {
-        text.extend(self.host.chars().map(|c| c.to_ascii_lowercase()));
+        let start = text.len();
+        text.push_str(self.host);
+        text[start..].make_ascii_lowercase();
         if let Some(port) = self.port {
             text.push(':');
             text.push_str(&port.to_string());

@@ -2,6 +2,8 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
+use memchr::memchr;
+
 use super::normal::{Authority, UriScheme, push_path, split};
 use super::{Htu, HtuError};
 
@@ -79,7 +81,7 @@ impl PublicOrigin {
     /// # Errors
     /// As there.
     pub fn htu_in(&self, path_and_query: &str, room: String) -> Result<Htu, HtuError> {
-        let query = path_and_query.bytes().position(|byte| byte == b'?');
+        let query = memchr(b'?', path_and_query.as_bytes());
         let path = query.map_or(path_and_query, |at| &path_and_query[..at]);
         if !path.starts_with('/') {
             return Err(HtuError::NotAbsolute);

@@ -313,7 +313,7 @@ impl Trial<'_> {
             request: None,
             outcome,
             code: fault.map_or("ok", Rejection::name),
-            diagnosis: fault.map(|fault| fault.diagnosis().code()),
+            diagnosis: fault.map(Rejection::diagnosis_code),
             error: fault.and_then(Rejection::code).map(ErrorCode::as_str),
             status: fault.map(|fault| fault.resource_status().as_u16()),
             reason: fault.map(ToString::to_string),

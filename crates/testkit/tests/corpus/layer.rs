@@ -50,7 +50,7 @@ impl Site for LayerSite {
             async move {
                 let answer = service.oneshot(to_http(request)).await.unwrap_or_else(|never| match never {});
                 let refusal = answer.extensions().get::<Refusal>();
-                let diagnosis = refusal.map(|refusal| refusal.rejection().diagnosis().code());
+                let diagnosis = refusal.map(|refusal| refusal.rejection().diagnosis_code());
                 Answer { diagnosis, ..Answer::read(answer.status(), answer.headers().clone()) }
             }
         });
