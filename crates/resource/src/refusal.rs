@@ -2,6 +2,7 @@
 //! `Rejection`, which is for the log.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_dpop::error::ErrorCode;
@@ -10,6 +11,10 @@ use countersign_dpop::{Challenge, Rejection};
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
+use crate::decision::PresentedScheme;
+use crate::server::Challenger;
+use crate::stage::Stage;
+
 /// Seconds after which a request that met a store or issuer in trouble may be sent again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
@@ -17,7 +22,9 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 #[derive(Clone)]
 pub struct Refusal {
     pub(crate) rejection: Rejection,
-    pub(crate) challenges: Vec<Challenge>,
+    pub(crate) challenger: Arc<Challenger>,
+    pub(crate) stage: Stage,
+    pub(crate) scheme: PresentedScheme,
     pub(crate) nonce: Option<String>,
 }
 
@@ -38,8 +45,8 @@ impl Refusal {
     }
 
     /// The challenges of the answer, in order; empty unless it is a 400, 401 or 403.
-    pub fn challenges(&self) -> &[Challenge] {
-        &self.challenges
+    pub fn challenges(&self) -> Vec<Challenge> {
+        self.challenger.challenges(&self.rejection, self.stage, self.scheme)
     }
 
     /// The whole answer. An answer to HEAD must go out without the body.
@@ -49,7 +56,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for challenge in &self.challenges {
+        for challenge in self.challenges() {
             if let Ok(value) = HeaderValue::from_str(&challenge.to_string()) {
                 headers.append(header::WWW_AUTHENTICATE, value);
             }

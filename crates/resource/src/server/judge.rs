@@ -12,6 +12,7 @@ use countersign_dpop::{
     Ath, CheckedProof, ErrorCode, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection, Verifier,
 };
 use http::{HeaderMap, StatusCode, header};
+use memchr::memchr;
 
 use crate::access::Access;
 use crate::decision::{Check, Checks, Decision, DecisionOutcome, PresentedScheme};
@@ -246,8 +247,9 @@ impl Trial<'_> {
             Ok(access) => Outcome::Granted(access),
             Err(rejection) if self.stage == Stage::Observe => Outcome::Observed(rejection),
             Err(rejection) => {
-                let challenges = self.server.challenges(&rejection, self.stage, self.seen.scheme);
-                Outcome::Refused(Refusal { rejection, challenges, nonce: nonce.clone() })
+                let challenger = Arc::clone(&self.server.challenger);
+                let (stage, scheme, nonce) = (self.stage, self.seen.scheme, nonce.clone());
+                Outcome::Refused(Refusal { rejection, challenger, stage, scheme, nonce })
             }
         };
         Verdict { outcome, decision, nonce, sunset }
@@ -347,7 +349,7 @@ fn presented_scheme(headers: &HeaderMap) -> PresentedScheme {
 /// True when the query has a parameter `access_token` (RFC 6750 §2.3), however its name is encoded.
 fn has_token_in_query(path_and_query: &str) -> bool {
     let text = path_and_query.as_bytes();
-    let Some(mark) = text.iter().position(|byte| *byte == b'?') else {
+    let Some(mark) = memchr(b'?', text) else {
         return false;
     };
     let name_of = |parameter: &'_ [u8]| parameter.iter().position(|byte| *byte == b'=').unwrap_or(parameter.len());

@@ -1,5 +1,6 @@
 //! The resource server: judges requests.
 
+mod challenger;
 mod config;
 mod headers;
 mod judge;
@@ -8,15 +9,14 @@ mod scratch;
 
 use std::sync::Arc;
 
-use countersign_dpop::error::{ConfirmationError, PolicyError};
 use countersign_dpop::replay::ReplayStore;
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_dpop::{Challenge, NonceKeyRing, NoncePolicy, PublicOrigin, Rejection, Scheme, Verifier};
-use http::{HeaderMap, StatusCode};
+use countersign_dpop::{NonceKeyRing, NoncePolicy, PublicOrigin, Verifier};
+use http::HeaderMap;
 
+pub(crate) use self::challenger::Challenger;
 pub use self::config::{ResourceConfig, ResourceConfigError, Route};
 pub use self::key_cache::{DEFAULT_KEY_CACHE, KeyCache, KeyCacheCounts};
-use crate::decision::PresentedScheme;
 use crate::issuer::MissingKeys;
 use crate::metadata::{MetadataPlace, ResourceMetadata};
 use crate::policy::{NoPolicy, Policy};
@@ -52,6 +52,7 @@ struct Inner {
     replay: Arc<dyn ReplayStore>,
     clock: Arc<dyn Clock>,
     place: MetadataPlace,
+    challenger: Arc<Challenger>,
     started: Timestamp,
     keys: KeyCache,
 }
@@ -70,9 +71,10 @@ impl ResourceServer {
             .with_nonce_policy(config.nonce_policy);
         let observing_verifier = verifier.clone().with_nonce_policy(NoncePolicy::Optional);
         let place = MetadataPlace::new(&config.resource, &config.origins[0], config.metadata_path.as_deref());
+        let challenger = Arc::new(Challenger::new(verifier.algorithms(), place.url()));
         let started = clock.now();
         let keys = config.key_cache.clone().unwrap_or_default();
-        let inner = Inner { config, verifier, observing_verifier, replay, clock, place, started, keys };
+        let inner = Inner { config, verifier, observing_verifier, replay, clock, place, challenger, started, keys };
         Self { inner: Arc::new(inner) }
     }
 
@@ -154,43 +156,5 @@ impl ResourceServer {
 impl Inner {
     fn algorithm_names(&self) -> Vec<String> {
         self.verifier.algorithms().iter().map(|algorithm| algorithm.name().to_owned()).collect()
-    }
-
-    /// The challenges of a refusal: DPoP always, Bearer beside it where Bearer is taken. The scheme that was tried
-    /// carries the error. Where no other token and no proof would help there are none: a client would log in again.
-    fn challenges(&self, rejection: &Rejection, stage: Stage, tried: PresentedScheme) -> Vec<Challenge> {
-        let challenged = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
-        let status = rejection.resource_status();
-        if !challenged.contains(&status) || (status != StatusCode::UNAUTHORIZED && rejection.code().is_none()) {
-            return Vec::new();
-        }
-        let bearer_tried = tried == PresentedScheme::Bearer && stage.takes_bearer();
-        let mut dpop = self.challenge(Scheme::Dpop);
-        dpop.algs = self.verifier.algorithms().iter().map(|algorithm| algorithm.name().into()).collect();
-        let mut bearer = self.challenge(Scheme::Bearer);
-        if bearer_tried {
-            explain(&mut bearer, rejection);
-        }
-        // A bound token under Bearer is told on both: the way on is DPoP.
-        let bound_as_bearer = matches!(rejection, Rejection::Confirmation(ConfirmationError::BoundAsBearer));
-        if !bearer_tried || bound_as_bearer {
-            explain(&mut dpop, rejection);
-        }
-        if stage.takes_bearer() { vec![dpop, bearer] } else { vec![dpop] }
-    }
-
-    fn challenge(&self, scheme: Scheme) -> Challenge {
-        let mut challenge = Challenge::new(scheme);
-        challenge.resource_metadata = Some(self.place.url().to_owned());
-        challenge
-    }
-}
-
-fn explain(challenge: &mut Challenge, rejection: &Rejection) {
-    let Some(error) = rejection.code() else { return };
-    challenge.error = Some(error);
-    challenge.error_description = Some(rejection.public_description().into());
-    if let Rejection::Policy(PolicyError::InsufficientScope { required }) = rejection {
-        challenge.scope = Some(required.clone());
     }
 }
