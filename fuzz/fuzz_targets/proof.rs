@@ -10,7 +10,7 @@ use countersign_dpop::examine::{Case, examine};
 use countersign_dpop::jose::{SoftwareKey, encode_base64url};
 use countersign_dpop::replay::{Epoch, EpochId};
 use countersign_dpop::time::Timestamp;
-use countersign_dpop::{Ath, ExpectedRequest, Htu, NonceKey, Verifier};
+use countersign_dpop::{ExpectedAth, ExpectedRequest, Htu, NonceKey, Verifier};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -38,7 +38,7 @@ fn sign(text: &str) -> String {
 
 fn judge(proof: &str) {
     let htu = Htu::parse(URL).expect("an htu");
-    let ath = Ath::of(TOKEN);
+    let ath = ExpectedAth::of(TOKEN);
     let request = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&ath) };
     let epoch = Epoch { id: EpochId::default(), floor: Timestamp::MIN };
     let verifier = Verifier::new("realm", NonceKey::from_bytes([0; 32]));
@@ -49,7 +49,7 @@ fn judge(proof: &str) {
     match checked {
         Ok(_) => assert!(found.is_empty(), "accepted, but {found:?}"),
         Err(error) => {
-            let id = error.diagnosis().code().id();
+            let id = error.diagnosis_code().id();
             let closer = |found: &&str| found.starts_with(id) || (id == "P10-future" && *found == "P07-ms");
             assert!(id.starts_with("P12") || found.iter().any(closer), "{id} is not among {found:?}");
         }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use countersign_dpop::jose::{Algorithm, Algorithms, JwsBuffer, SoftwareKey};
 use countersign_dpop::replay::{Epoch, EpochId};
 use countersign_dpop::time::Timestamp;
-use countersign_dpop::{Ath, ExpectedRequest, Htu, NonceKey, Proof, ProofMaker, ProofRequest, PublicOrigin, Verifier};
+use countersign_dpop::{
+    Ath, ExpectedAth, ExpectedRequest, Htu, NonceKey, Proof, ProofMaker, ProofRequest, PublicOrigin, Verifier,
+};
 use divan::{Bencher, black_box};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -41,7 +43,7 @@ fn parse(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [Algorithm::Es256, Algorithm::Ed25519, Algorithm::Es384])]
 fn check(bencher: Bencher<'_, '_>, algorithm: Algorithm) {
     let (maker, verifier) = (maker(algorithm), Verifier::new("https://api.example", NonceKey::from_bytes([0; 32])));
-    let (htu, ath) = (Htu::parse(URL).unwrap(), Ath::of(TOKEN));
+    let (htu, ath) = (Htu::parse(URL).unwrap(), ExpectedAth::of(TOKEN));
     let expected = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&ath) };
     bencher.with_inputs(|| proof(&maker)).bench_refs(|proof| verifier.check(proof, &expected, &EPOCH, NOW).is_ok());
 }
@@ -51,7 +53,7 @@ fn check(bencher: Bencher<'_, '_>, algorithm: Algorithm) {
 fn parse_and_refuse(bencher: Bencher<'_, '_>) {
     let (maker, verifier) =
         (maker(Algorithm::Es256), Verifier::new("https://api.example", NonceKey::from_bytes([0; 32])));
-    let (htu, ath) = (Htu::parse("https://api.example/elsewhere").unwrap(), Ath::of(TOKEN));
+    let (htu, ath) = (Htu::parse("https://api.example/elsewhere").unwrap(), ExpectedAth::of(TOKEN));
     let expected = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&ath) };
     bencher.with_inputs(|| proof(&maker)).bench_refs(|proof| verifier.check(proof, &expected, &EPOCH, NOW).is_err());
 }

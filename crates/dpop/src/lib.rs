@@ -14,7 +14,7 @@
 //! use countersign_dpop::jose::{Algorithm, SoftwareKey};
 //! use countersign_dpop::replay::{Epoch, EpochId};
 //! use countersign_dpop::time::Timestamp;
-//! use countersign_dpop::{Ath, Confirmation, ExpectedRequest, NonceKey, ProofMaker, ProofRequest, PublicOrigin, Verifier};
+//! use countersign_dpop::{Confirmation, ExpectedAth, ExpectedRequest, NonceKey, ProofMaker, ProofRequest, PublicOrigin, Verifier};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let now = Timestamp::from_seconds(1_700_000_000);
@@ -28,7 +28,7 @@
 //! // The server checks it against what it knows of the request.
 //! let origin = PublicOrigin::parse("https://api.example")?;
 //! let verifier = Verifier::new(origin.as_str(), NonceKey::generate()?);
-//! let (htu, ath) = (origin.htu("/orders?open")?, Ath::of(token));
+//! let (htu, ath) = (origin.htu("/orders?open")?, ExpectedAth::of(token));
 //! let expected = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&ath) };
 //! // A server takes the epoch from its replay store; this one remembers everything.
 //! let epoch = Epoch { id: EpochId::default(), floor: Timestamp::MIN };
@@ -94,7 +94,7 @@ mod scan;
 pub mod time;
 mod verifier;
 
-pub use self::ath::Ath;
+pub use self::ath::{Ath, ExpectedAth};
 pub use self::challenge::{Challenge, ChallengeError, Scheme};
 pub use self::confirm::Confirmation;
 pub use self::diagnosis::{Diagnosis, DiagnosisCode};

@@ -4,7 +4,7 @@
 use countersign_dpop::error::{ErrorCode, Rejection};
 use countersign_dpop::replay::{Epoch, EpochId};
 use countersign_dpop::time::Timestamp;
-use countersign_dpop::{Ath, CheckedProof, ExpectedRequest, Htu, NonceKey, Verifier};
+use countersign_dpop::{Ath, CheckedProof, ExpectedAth, ExpectedRequest, Htu, NonceKey, Verifier};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ fn no_proof_of_the_rfc_is_accepted_elsewhere_or_later() {
 
 fn check(example: &Example, method: &str, url: &str, late: i64) -> Result<CheckedProof, Rejection> {
     let htu = Htu::parse(url).unwrap();
-    let ath = example.token.as_deref().map(Ath::of);
+    let ath = example.token.as_deref().map(ExpectedAth::of);
     let expected = ExpectedRequest { method, htu: &htu, ath: ath.as_ref() };
     let epoch = Epoch { id: EpochId::default(), floor: Timestamp::MIN };
     let verifier = Verifier::new("https://realm.example", NonceKey::from_bytes([1; 32]));

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::ath::Ath;
+use crate::ath::ExpectedAth;
 use crate::error::{KeyError, NonceError, ProofError, Rejection, shorten, shortened};
 use crate::htu::Htu;
 use crate::jose::{Algorithms, InvalidSignature};
@@ -62,14 +62,14 @@ pub(crate) fn check_htu(claims: &Claims<'_>, expected: &Htu) -> Result<(), Proof
 }
 
 /// Check 12a: with an access token, `ath` is its hash; without one there is no `ath`.
-pub(crate) fn check_ath(claims: &Claims<'_>, token: Option<&Ath>) -> Result<(), ProofError> {
+pub(crate) fn check_ath(claims: &Claims<'_>, token: Option<&ExpectedAth<'_>>) -> Result<(), ProofError> {
     match (claims.ath.as_deref(), token) {
         (None, None) => Ok(()),
         (None, Some(_)) => Err(ProofError::AthMissing),
         (Some(_), None) => Err(ProofError::AthUnexpected),
         (Some(claim), Some(token)) => {
             // A hash has one spelling, so the texts are the same where the hashes are.
-            if token.is_spelled(claim) { Ok(()) } else { Err(ProofError::AthMismatch) }
+            if token.get().is_spelled(claim) { Ok(()) } else { Err(ProofError::AthMismatch) }
         }
     }
 }

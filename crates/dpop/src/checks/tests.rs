@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{check_ath, check_htm, check_htu, check_nonce, check_time};
-use crate::ath::Ath;
+use crate::ath::{Ath, ExpectedAth};
 use crate::error::{NonceError, ProofError, Rejection};
 use crate::htu::{Htu, HtuDifference, HtuError};
 use crate::nonce::{NonceAge, NonceIssuer, NonceKey, NoncePolicy};
@@ -127,7 +127,7 @@ fn the_evidence_of_htu_has_no_query() {
 #[test]
 fn ath_goes_with_a_token_and_only_with_one() {
     let token = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"; // row 263
-    let ath = Ath::of(token);
+    let ath = ExpectedAth::of(token);
     let check = |claim: Option<&str>, ath| {
         check_ath(&Claims { ath: claim.map(|text| text.to_owned().into()), ..claims() }, ath)
     };
@@ -136,7 +136,7 @@ fn ath_goes_with_a_token_and_only_with_one() {
     assert_eq!(check(None, None), Ok(()));
     assert_eq!(check(None, Some(&ath)), Err(ProofError::AthMissing));
     assert_eq!(check(Some(right), None), Err(ProofError::AthUnexpected)); // row 264
-    let hex = ath.as_bytes().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")); // row 256
+    let hex = ath.get().as_bytes().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")); // row 256
     let padded = format!("{right}=");
     let stray = "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEp";
     let other = Ath::of("DPoP Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU").to_string(); // row 260

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::examine;
 use super::tests::{NOW, OPAQUE, URL, case, claims, codes, good_proof, header, key, sign};
-use crate::ath::Ath;
+use crate::ath::ExpectedAth;
 use crate::htu::Htu;
 use crate::nonce::NonceKey;
 use crate::replay::{Epoch, EpochId};
@@ -14,7 +14,7 @@ use crate::verifier::{ExpectedRequest, Verifier};
 /// Where the verifier refuses, `examine` finds that fault or names it more closely; where it accepts, nothing.
 fn agree(proof: &str) -> Result<(), TestCaseError> {
     let htu = Htu::parse(URL).expect("an htu");
-    let ath = Ath::of(OPAQUE);
+    let ath = ExpectedAth::of(OPAQUE);
     let expected = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&ath) };
     let epoch = Epoch { id: EpochId::default(), floor: Timestamp::MIN };
     let checked = Verifier::new("r", NonceKey::from_bytes([0; 32])).check(proof, &expected, &epoch, NOW);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::report::{Check, ProofFacts, Report};
 use super::{Case, Place, ReferenceClock};
-use crate::ath::Ath;
+use crate::ath::ExpectedAth;
 use crate::checks::{check_ath, check_htm, check_htu, check_time};
 use crate::diagnosis::{Diagnosis, DiagnosisCode};
 use crate::error::{Claim, KeyError, MalformedProof, ProofError, Rejection, shorten};
@@ -265,7 +265,7 @@ fn examine_htu(case: &Case<'_>, claims: &Claims<'_>, report: &mut Report) {
 fn examine_ath(case: &Case<'_>, claims: &Claims<'_>, report: &mut Report) {
     match (case.place, case.token) {
         (Some(Place::AuthorizationServer), _) => report.settle(Check::Ath, check_ath(claims, None)),
-        (_, Some(token)) => report.settle(Check::Ath, check_ath(claims, Some(&Ath::of(token)))),
+        (_, Some(token)) => report.settle(Check::Ath, check_ath(claims, Some(&ExpectedAth::of(token)))),
         (Some(Place::Resource), None) if claims.ath.is_none() => {
             report.fail(Check::Ath, Rejection::from(ProofError::AthMissing).diagnosis());
         }

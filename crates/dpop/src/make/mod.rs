@@ -124,7 +124,7 @@ fn claims(request: &ProofRequest<'_>, htu: &str, jti: &[u8; 16], now: Timestamp)
     serde_json::to_writer(&mut json, &now.seconds()).ok()?;
     if let Some(token) = request.token {
         json.extend_from_slice(br#","ath":""#);
-        json.extend_from_slice(&encode_array::<43>(Ath::of(token).as_bytes())?);
+        json.extend_from_slice(Ath::of(token).text()?);
         json.push(b'"');
     }
     if let Some(nonce) = request.nonce {

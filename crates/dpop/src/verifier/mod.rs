@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::ath::Ath;
+use crate::ath::ExpectedAth;
 use crate::checks;
 use crate::confirm::Confirmation;
 use crate::error::{NonceError, ProofError, Rejection, ReplayError};
@@ -22,7 +22,7 @@ pub struct ExpectedRequest<'a> {
     /// The request's URI by the configured public origin.
     pub htu: &'a Htu,
     /// The hash of the access token presented, `None` where there is none (at the authorization server).
-    pub ath: Option<&'a Ath>,
+    pub ath: Option<&'a ExpectedAth<'a>>,
 }
 
 /// Checks proofs for one realm.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 
 use super::{CheckedProof, ExpectedRequest, Verifier};
-use crate::ath::Ath;
+use crate::ath::{Ath, ExpectedAth};
 use crate::confirm::Confirmation;
 use crate::error::{
     ConfirmationError, CredentialsError, KeyError, MalformedProof, NonceError, ProofError, Rejection, ReplayError,
@@ -48,7 +48,7 @@ fn check(verifier: &Verifier, proof: &str) -> Result<CheckedProof, Rejection> {
 
 fn check_at(verifier: &Verifier, proof: &str, epoch: &Epoch, now: Timestamp) -> Result<CheckedProof, Rejection> {
     let htu = PublicOrigin::parse(REALM).expect("an origin").htu("/a/b?d").expect("an htu");
-    let expected = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&Ath::of(TOKEN)) };
+    let expected = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&ExpectedAth::of(TOKEN)) };
     verifier.check(proof, &expected, epoch, now)
 }
 
@@ -107,7 +107,7 @@ fn the_replay_key_is_made_of_realm_key_and_jti() {
 fn one_buffer_serves_many_proofs() {
     let (maker, verifier, mut buffer) = (maker(), verifier(), JwsBuffer::new());
     let htu = Htu::parse("https://rs.example/a/b").expect("an htu");
-    let expected = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&Ath::of(TOKEN)) };
+    let expected = ExpectedRequest { method: "GET", htu: &htu, ath: Some(&ExpectedAth::of(TOKEN)) };
     for _ in 0..3 {
         let proof = maker.make_now(&request(), NOW).expect("a proof");
         assert!(verifier.check_in(&proof, &expected, &EPOCH, NOW, &mut buffer).is_ok());
@@ -361,7 +361,7 @@ proptest! {
         let nonce = nonce.map(|()| verifier.issue_nonce(&EPOCH.id, NOW));
         let request = ProofRequest { method: &method, url: &url, token: Some(&token), nonce: nonce.as_deref() };
         let proof = maker().make_now(&request, NOW.plus(ahead)).expect("a proof");
-        let ath = Ath::of(&token);
+        let ath = ExpectedAth::of(&token);
         let expected = ExpectedRequest { method: &method, htu: &htu, ath: Some(&ath) };
         let checked = verifier.check(&proof, &expected, &EPOCH, NOW);
         prop_assert!(checked.is_ok(), "{:?}", checked);

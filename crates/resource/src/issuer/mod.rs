@@ -5,6 +5,7 @@ mod counters;
 mod discovery;
 mod introspection;
 mod keys;
+mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub use self::introspection::{INTROSPECTION_CACHE, Introspection, IntrospectionC
 use self::keys::IssuerKeys;
 pub(crate) use self::keys::KeySnapshot;
 pub use self::keys::{MAX_BACKOFF, RENEW_KEYS_AFTER, STALE_KEYS_FOR, UNKNOWN_KEY_FLOOR};
+use self::tokens::KnownTokens;
+pub(crate) use self::tokens::SentToken;
 use crate::fetch::Fetch;
 use crate::table::Tables;
 use crate::token::{AccessToken, JwtLimits, TokenCache, UnverifiedToken};
@@ -44,7 +47,7 @@ struct Inner {
     names: Vec<String>,
     limits: JwtLimits,
     counters: Arc<Counters>,
-    tokens: TokenCache<Arc<KnownToken>>,
+    tokens: KnownTokens,
     /// Tokens whose signature did not verify, with the serial of the keys that said so.
     forged: TokenCache<u64>,
 }
@@ -63,6 +66,7 @@ pub(crate) struct Issuer {
 /// counted at each request: processors would take turns at the counters.
 #[derive(Debug)]
 struct KnownToken {
+    ath: Ath,
     token: Arc<AccessToken>,
     issuer: Arc<Issuer>,
     signed_by: Jkt,
@@ -117,7 +121,7 @@ impl Issuers {
                 names,
                 limits: JwtLimits::default(),
                 counters,
-                tokens: TokenCache::new(Self::TOKENS),
+                tokens: KnownTokens::new(Self::TOKENS),
                 forged: TokenCache::new(Self::FORGED_TOKENS),
             }),
         })
@@ -166,6 +170,16 @@ impl Issuers {
         self.inner.counters.read()
     }
 
+    /// What is known of a token that comes with a proof.
+    pub(crate) fn recognise<'a>(&self, token: &'a str) -> SentToken<'a> {
+        self.inner.tokens.recognise(token)
+    }
+
+    /// What is known of a token that comes without one.
+    pub(crate) fn recognise_alone<'a>(&self, token: &'a str) -> SentToken<'a> {
+        self.inner.tokens.recognise_alone(token)
+    }
+
     /// Reads and judges an access token. Everything that can change between two requests (time, audience, the issuer's
     /// keys) is judged at each; parsing and the signature once per token.
     pub(crate) async fn read(&self, presented: Presented<'_>) -> TokenResult {
@@ -178,7 +192,7 @@ impl Issuers {
 
     /// The token, if it is known and so are the issuer's keys of now.
     fn known(&self, presented: &Presented<'_>) -> Result<Option<Arc<AccessToken>>, TokenError> {
-        let Some(known) = self.inner.tokens.get(presented.ath) else {
+        let Some(known) = presented.token.known() else {
             return Ok(None);
         };
         known.issuer.judge(&known.token, presented.audience, presented.now)?;
@@ -191,27 +205,27 @@ impl Issuers {
     }
 
     async fn read_by_asking(&self, presented: Presented<'_>) -> TokenResult {
-        if let Some(known) = self.inner.tokens.get(presented.ath) {
+        if let Some(known) = presented.token.known() {
             let keys = known.issuer.keys.current(presented.now).await.map_err(|fault| unavailable(&fault))?;
             if keys.holds(&known.signed_by) {
                 self.inner.counters.tokens.hit();
                 known.keys.store(keys.serial(), Ordering::Relaxed);
                 return Ok(Arc::clone(&known.token));
             }
-            self.inner.tokens.remove(presented.ath);
+            self.inner.tokens.forget(presented.token);
         }
         self.read_new(presented).await
     }
 
     async fn read_new(&self, presented: Presented<'_>) -> TokenResult {
-        let Presented { token, ath, audience, now, .. } = presented;
-        let unverified = match UnverifiedToken::parse(token, self.inner.limits) {
+        let Presented { token, audience, now, .. } = presented;
+        let unverified = match UnverifiedToken::parse(token.text(), self.inner.limits) {
             Ok(unverified) => unverified,
             Err(fault) => return self.ask_about(presented).await.unwrap_or(Err(fault)),
         };
         let issuer = self.issuer(unverified.issuer()?)?;
         if issuer.introspector.is_some() {
-            return issuer.ask(token, ath, audience, now).await;
+            return issuer.ask(token, audience, now).await;
         }
         self.inner.counters.tokens.miss();
         let claims = unverified.claims(issuer)?;
@@ -233,7 +247,7 @@ impl Issuers {
         issuer: &Arc<Issuer>,
         keys: &KeySnapshot,
     ) -> TokenResult {
-        let ath = presented.ath;
+        let ath = presented.token.ath();
         if self.inner.forged.get(ath) == Some(keys.serial()) {
             return Err(TokenError::BadSignature);
         }
@@ -242,8 +256,8 @@ impl Issuers {
             Ok(signed_by) => {
                 let token = Arc::new(claims);
                 let (issuer, keys) = (Arc::clone(issuer), AtomicU64::new(keys.serial()));
-                let known = KnownToken { token: Arc::clone(&token), issuer, signed_by, keys };
-                self.inner.tokens.insert(*ath, Arc::new(known));
+                let known = KnownToken { ath: *ath, token: Arc::clone(&token), issuer, signed_by, keys };
+                self.inner.tokens.insert(presented.token, known);
                 Ok(token)
             }
             Err(fault) => {
@@ -257,21 +271,21 @@ impl Issuers {
 
     /// The token by what is at hand, without asking anybody: for the log, where it does not matter enough.
     pub(crate) fn read_at_hand(&self, presented: Presented<'_>) -> Option<Arc<AccessToken>> {
-        let Presented { token, ath, audience, now, .. } = presented;
+        let Presented { token, audience, now, .. } = presented;
         let judged =
             |issuer: &Issuer, token: Arc<AccessToken>| issuer.judge(&token, audience, now).is_ok().then_some(token);
-        if let Some(known) = self.inner.tokens.get(ath) {
+        if let Some(known) = token.known() {
             let keys = known.issuer.keys.at_hand(now)?;
             return judged(&known.issuer, Arc::clone(&known.token)).filter(|_| keys.holds(&known.signed_by));
         }
-        let Ok(unverified) = UnverifiedToken::parse(token, self.inner.limits) else {
+        let Ok(unverified) = UnverifiedToken::parse(token.text(), self.inner.limits) else {
             let mut answers =
-                self.inner.issuers.values().filter_map(|issuer| Some((issuer, issuer.answered(ath, now)?)));
+                self.inner.issuers.values().filter_map(|issuer| Some((issuer, issuer.answered(token.ath(), now)?)));
             return answers.find_map(|(issuer, token)| judged(issuer, token));
         };
         let issuer = self.issuer(unverified.issuer().ok()?).ok()?;
         if issuer.introspector.is_some() {
-            return judged(issuer, issuer.answered(ath, now)?);
+            return judged(issuer, issuer.answered(token.ath(), now)?);
         }
         let claims = unverified.claims(issuer).ok()?;
         issuer.judge(&claims, audience, now).ok()?;
@@ -279,16 +293,11 @@ impl Issuers {
         self.verify(&presented, &unverified, claims, issuer, &keys).ok()
     }
 
-    /// A token whose signature verified before, by its hash. Whether it is still good is not asked.
-    pub(crate) fn remembered(&self, ath: &Ath) -> Option<Arc<AccessToken>> {
-        self.inner.tokens.get(ath).map(|known| Arc::clone(&known.token))
-    }
-
     /// Asks about a token that is no JWT, one issuer after the other; `None` when none is to be asked. What one issuer
     /// calls active is active, whatever the others say.
     async fn ask_about(&self, presented: Presented<'_>) -> Option<TokenResult> {
-        let Presented { token, ath, audience, now, .. } = presented;
-        if token.len() > self.inner.limits.length {
+        let Presented { token, audience, now, .. } = presented;
+        if token.text().len() > self.inner.limits.length {
             return None;
         }
         let mut worst = None;
@@ -296,7 +305,7 @@ impl Issuers {
             if issuer.introspector.is_none() {
                 continue;
             }
-            match issuer.ask(token, ath, audience, now).await {
+            match issuer.ask(token, audience, now).await {
                 Ok(token) => return Some(Ok(token)),
                 Err(TokenError::Inactive) if worst.is_some() => (),
                 Err(fault) => worst = Some(fault),
@@ -316,9 +325,7 @@ impl Issuers {
 /// An access token as a request presents it.
 #[derive(Clone, Copy)]
 pub(crate) struct Presented<'a> {
-    pub(crate) token: &'a str,
-    /// Its hash.
-    pub(crate) ath: &'a Ath,
+    pub(crate) token: &'a SentToken<'a>,
     /// The resource that it has to be for.
     pub(crate) audience: &'a str,
     /// Makes a table for the issuer's key, if there can be one.
@@ -346,9 +353,9 @@ impl Issuer {
     }
 
     /// Asks the issuer itself about a token.
-    async fn ask(&self, token: &str, ath: &Ath, audience: &str, now: Timestamp) -> TokenResult {
+    async fn ask(&self, token: &SentToken<'_>, audience: &str, now: Timestamp) -> TokenResult {
         let introspector = self.introspector.as_ref().ok_or(TokenError::Inactive)?;
-        match introspector.answer(token, ath, now).await.map_err(|fault| unavailable(&fault))? {
+        match introspector.answer(token.text(), token.ath(), now).await.map_err(|fault| unavailable(&fault))? {
             Answer::Active(token) => self.judge(&token, audience, now).map(|()| token),
             Answer::Refused(fault) => Err(fault),
         }

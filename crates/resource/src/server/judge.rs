@@ -9,14 +9,15 @@ use countersign_dpop::jose::Jkt;
 use countersign_dpop::replay::Epoch;
 use countersign_dpop::time::Timestamp;
 use countersign_dpop::{
-    Ath, CheckedProof, ErrorCode, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection, Verifier,
+    CheckedProof, ErrorCode, ExpectedAth, ExpectedRequest, Htu, NonceAge, NoncePolicy, PublicOrigin, Rejection,
+    Verifier,
 };
 use http::{HeaderMap, StatusCode, header};
 use memchr::memchr;
 
 use crate::access::Access;
 use crate::decision::{Check, Checks, Decision, DecisionOutcome, PresentedScheme};
-use crate::issuer::Presented;
+use crate::issuer::{Presented, SentToken};
 use crate::policy::{Caller, Policy};
 use crate::refusal::Refusal;
 use crate::server::config::{http_date, structured_date};
@@ -112,17 +113,17 @@ impl Trial<'_> {
         policy: &mut P,
     ) -> Result<Access, Rejection> {
         self.seen.checks.pass(Check::Credentials);
-        let ath = Ath::of(token);
-        let checked = self.check(method, &htu, &ath, proof);
+        let token = self.server.config.issuers.recognise(token);
+        let checked = self.check(method, &htu, token.expected_ath(), proof);
         scratch::put_text(htu.into_string());
         let checked = match checked {
             Ok(checked) => checked,
             Err(fault) => {
-                self.name_client(token, &ath);
+                self.name_client(&token);
                 return Err(fault);
             }
         };
-        let token = self.read(token, &ath).await?;
+        let token = self.read(&token).await?;
         let bound = checked.confirm(token.confirmation())?;
         self.seen.checks.pass(Check::Confirmation);
         self.permit(&token, Some(bound.proof().jkt()), policy).await?;
@@ -135,7 +136,13 @@ impl Trial<'_> {
         Ok(Access::by_proof(token, confirmed))
     }
 
-    fn check(&mut self, method: &str, htu: &Htu, ath: &Ath, proof: &str) -> Result<CheckedProof, Rejection> {
+    fn check(
+        &mut self,
+        method: &str,
+        htu: &Htu,
+        ath: &ExpectedAth<'_>,
+        proof: &str,
+    ) -> Result<CheckedProof, Rejection> {
         let expected = ExpectedRequest { method, htu, ath: Some(ath) };
         let known = self.server.keys.headers().look_up(self.verifier().algorithms());
         let checked = scratch::with_jws_buffer(|buffer| {
@@ -158,7 +165,8 @@ impl Trial<'_> {
 
     async fn by_bearer<P: Policy>(&mut self, token: &str, policy: &mut P) -> Result<Access, Rejection> {
         self.seen.checks.pass(Check::Credentials);
-        let token = match self.read(token, &Ath::of(token)).await {
+        let token = self.server.config.issuers.recognise_alone(token);
+        let token = match self.read(&token).await {
             // Where Bearer is refused anyway, an issuer that is away changes nothing.
             Err(TokenError::IssuerUnavailable { .. }) if !self.stage.takes_bearer() => {
                 return Err(ConfirmationError::BearerNotAccepted.into());
@@ -180,27 +188,26 @@ impl Trial<'_> {
         Ok(Access::by_bearer(token))
     }
 
-    async fn read(&mut self, token: &str, ath: &Ath) -> Result<Arc<AccessToken>, TokenError> {
-        let token = self.server.config.issuers.read(self.presented(token, ath)).await?;
+    async fn read(&mut self, token: &SentToken<'_>) -> Result<Arc<AccessToken>, TokenError> {
+        let token = self.server.config.issuers.read(self.presented(token)).await?;
         self.seen.checks.pass(Check::Token);
         self.seen.token = Some(Arc::clone(&token));
         Ok(token)
     }
 
-    fn presented<'t>(&'t self, token: &'t str, ath: &'t Ath) -> Presented<'t> {
+    fn presented<'t>(&'t self, token: &'t SentToken<'_>) -> Presented<'t> {
         let (audience, tables) = (&*self.server.config.identifier, self.server.keys.headers().tables());
-        Presented { token, ath, audience, tables, now: self.now }
+        Presented { token, audience, tables, now: self.now }
     }
 
     /// Finds out for the log whose request fails; without a good proof nobody is asked for that. In `observe`, where
     /// the log is what it is all for, the token is read by keys that are at hand; elsewhere a refused request costs no
     /// more than a look at what is remembered.
-    fn name_client(&mut self, token: &str, ath: &Ath) {
-        let issuers = &self.server.config.issuers;
+    fn name_client(&mut self, token: &SentToken<'_>) {
         self.seen.token = if self.stage == Stage::Observe {
-            issuers.read_at_hand(self.presented(token, ath))
+            self.server.config.issuers.read_at_hand(self.presented(token))
         } else {
-            issuers.remembered(ath)
+            token.remembered()
         };
         if self.stage == Stage::Observe && self.seen.token.is_some() {
             self.seen.checks.pass(Check::Token);

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::parse::{JwtLimits, UnverifiedToken};
 
-/// What is remembered of tokens, by their hash: bounded, least used ones out first. Forgetting is harmless here, which is
+/// What is remembered of tokens whose hash is known: bounded, least used ones out first. Forgetting is harmless here, which is
 /// why this is no place for replay records.
 pub(crate) type TokenCache<V> = quick_cache::sync::Cache<Ath, V>;
 

@@ -7,7 +7,7 @@ use countersign_dpop::headers::{Credentials, DPOP, read_credentials};
 use countersign_dpop::jose::{CompactJws, JsonLimits, JwsBuffer, from_strict_json};
 use countersign_dpop::replay::ReplayStore;
 use countersign_dpop::time::Timestamp;
-use countersign_dpop::{Ath, Confirmation, ExpectedRequest, NonceKey, Rejection, Verifier};
+use countersign_dpop::{Confirmation, ExpectedAth, ExpectedRequest, NonceKey, Rejection, Verifier};
 use countersign_probe::corpus::{Answer, Case, ForgedRequest, NOW, Server, Site, SiteSettings};
 use countersign_testkit::corpus::settings;
 use futures_util::FutureExt;
@@ -57,7 +57,7 @@ impl CoreSite {
 
     fn judge_proof(&self, server: Server, request: &ForgedRequest, token: &str, proof: &str) -> Result<(), Rejection> {
         let htu = settings::public_origin(&self.case, server).htu(&request.target).unwrap();
-        let ath = Ath::of(token);
+        let ath = ExpectedAth::of(token);
         let expected = ExpectedRequest { method: &request.method, htu: &htu, ath: Some(&ath) };
         let checked = self.verifier(server).check(proof, &expected, &self.store.epoch(self.now), self.now)?;
         // A token that is no JWT would be introspected; the core cannot know what it is bound to.
@@ -94,7 +94,7 @@ fn answer(result: Result<(), Rejection>, verifier: &Verifier, store: &dyn Replay
         Err(rejection) => (rejection.resource_status(), rejection.code()),
     };
     let nonce = Some(verifier.issue_nonce(&store.epoch(now).id, now));
-    let diagnosis = result.err().map(|rejection| rejection.diagnosis().code());
+    let diagnosis = result.err().map(|rejection| rejection.diagnosis_code());
     Answer { status, code, nonce, fields: HeaderMap::new(), diagnosis, upstream: HeaderMap::new() }
 }
 
