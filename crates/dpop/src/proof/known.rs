@@ -33,7 +33,7 @@ pub trait PreparedKey: fmt::Debug + Send + Sync {
 /// A memory of headers. Looking one up must be cheap: it is done for every proof, before anything of it is checked.
 pub trait KnownHeaders: fmt::Debug {
     /// The header with exactly this text, in base64url as it stands in the proof.
-    fn find(&self, encoded: &[u8]) -> Option<Arc<KnownHeader>>;
+    fn find(&self, encoded: &[u8]) -> Option<&KnownHeader>;
 }
 
 /// Knows no header.
@@ -41,7 +41,7 @@ pub trait KnownHeaders: fmt::Debug {
 pub struct NoKnownHeaders;
 
 impl KnownHeaders for NoKnownHeaders {
-    fn find(&self, _: &[u8]) -> Option<Arc<KnownHeader>> {
+    fn find(&self, _: &[u8]) -> Option<&KnownHeader> {
         None
     }
 }

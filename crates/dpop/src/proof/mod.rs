@@ -8,7 +8,7 @@ mod plain;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 pub(crate) use self::claims::{ClaimMembers, Claims};
 pub(crate) use self::header::HeaderMembers;
@@ -31,7 +31,7 @@ pub const MAX_JTI_LENGTH: usize = 256;
 pub struct Proof<'a> {
     signing_input: &'a [u8],
     signature: &'a [u8],
-    header: HeaderSource,
+    header: HeaderSource<'a>,
     pub(crate) claims: Claims<'a>,
 }
 
@@ -42,10 +42,10 @@ struct ProofHeader {
     key: PublicJwk,
 }
 
-enum HeaderSource {
+enum HeaderSource<'a> {
     /// The thumbprint of its key is worked out when somebody asks: of a proof that is refused, nobody does.
     Read(ProofHeader, OnceLock<Jkt>),
-    Known(Arc<KnownHeader>),
+    Known(&'a KnownHeader),
 }
 
 impl<'a> Proof<'a> {
@@ -71,10 +71,10 @@ impl<'a> Proof<'a> {
         text: &'a str,
         buffer: &'a mut JwsBuffer,
         accepted: &Algorithms,
-        known: &dyn KnownHeaders,
+        known: &'a dyn KnownHeaders,
     ) -> Result<Self, Rejection> {
         let jws = EncodedJws::split(text.as_bytes(), MAX_PROOF_LENGTH).map_err(MalformedProof::Jws)?;
-        let is_accepted = |header: &Arc<KnownHeader>| accepted.contains(header.algorithm());
+        let is_accepted = |header: &&KnownHeader| accepted.contains(header.algorithm());
         match known.find(jws.header()).filter(is_accepted) {
             Some(header) => Self::with_known_header(jws, header, buffer),
             None => Self::with_new_header(jws, buffer, accepted),
@@ -83,7 +83,7 @@ impl<'a> Proof<'a> {
 
     fn with_known_header(
         jws: EncodedJws<'a>,
-        header: Arc<KnownHeader>,
+        header: &'a KnownHeader,
         buffer: &'a mut JwsBuffer,
     ) -> Result<Self, Rejection> {
         let [payload, signature] = jws.decode_after_header(buffer).map_err(MalformedProof::Jws)?;

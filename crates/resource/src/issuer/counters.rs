@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Counters that all clones of [`super::Issuers`] share, and those that replace them.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    /// Tokens found together with their issuer's keys: nearly all, so they are counted once.
+    known: AtomicU64,
     pub(super) tokens: Lookups,
     pub(super) keys: Lookups,
     pub(super) introspection: Lookups,
@@ -60,14 +62,25 @@ pub struct TryCounts {
 }
 
 impl Counters {
+    pub(super) fn known(&self) {
+        self.known.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn read(&self) -> IssuerCounts {
+        let known = self.known.load(Ordering::Relaxed);
         IssuerCounts {
-            tokens: self.tokens.read(),
-            keys: self.keys.read(),
+            tokens: self.tokens.read().with_hits(known),
+            keys: self.keys.read().with_hits(known),
             introspection: self.introspection.read(),
             key_fetches: self.key_fetches.read(),
             questions: self.questions.read(),
         }
+    }
+}
+
+impl LookupCounts {
+    const fn with_hits(self, more: u64) -> Self {
+        Self { hits: self.hits + more, ..self }
     }
 }
 

@@ -199,8 +199,7 @@ impl Issuers {
         if !known.issuer.keys.are_current(known.keys.load(Ordering::Relaxed), presented.now) {
             return Ok(None);
         }
-        self.inner.counters.tokens.hit();
-        self.inner.counters.keys.hit();
+        self.inner.counters.known();
         Ok(Some(Arc::clone(&known.token)))
     }
 

@@ -1,6 +1,6 @@
 //! Headers of proofs that are read once: a client sends the same one with every request.
 
-use std::cell::RefCell;
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,22 +17,21 @@ const ENTRY: u64 = 512;
 /// The headers of proofs that were granted something: valid, and bound to a valid token. Strangers, who can make as
 /// many keys as they like, cannot fill it. Least used ones go first.
 pub(crate) struct ProvenHeaders {
-    cache: Cache<Box<[u8]>, Proven, ByBytes>,
+    cache: Cache<Box<[u8]>, Arc<Proven>, ByBytes>,
     tables: Tables,
 }
 
 /// A header, which verifies by the table if its key has one.
-#[derive(Clone)]
 struct Proven {
-    header: Arc<KnownHeader>,
+    header: KnownHeader,
     table: Option<Arc<KeyTable>>,
 }
 
 #[derive(Clone, Copy)]
 struct ByBytes;
 
-impl Weighter<Box<[u8]>, Proven> for ByBytes {
-    fn weight(&self, text: &Box<[u8]>, proven: &Proven) -> u64 {
+impl Weighter<Box<[u8]>, Arc<Proven>> for ByBytes {
+    fn weight(&self, text: &Box<[u8]>, proven: &Arc<Proven>) -> u64 {
         let table = proven.table.as_ref().map_or(0, |table| table.size());
         ENTRY + text.len() as u64 + table as u64
     }
@@ -66,7 +65,7 @@ impl ProvenHeaders {
 
     /// What is known for one proof, where these algorithms are accepted.
     pub(crate) const fn look_up<'a>(&'a self, accepted: &'a Algorithms) -> LookUp<'a> {
-        LookUp { headers: self, accepted, found: RefCell::new(None) }
+        LookUp { headers: self, accepted, found: OnceCell::new() }
     }
 
     /// Remembers the header of `proof`, which was granted something with the key `jkt`.
@@ -75,7 +74,7 @@ impl ProvenHeaders {
         if let Ok(header) = KnownHeader::read(encoded, accepted)
             && header.jkt() == jkt
         {
-            self.cache.insert(encoded.into(), Proven::new(header, None));
+            self.cache.insert(encoded.into(), Arc::new(Proven::new(header, None)));
         }
     }
 
@@ -90,7 +89,8 @@ impl ProvenHeaders {
         };
         if let Some(table) = table {
             let encoded = proof.split('.').next().unwrap_or_default().as_bytes();
-            self.cache.insert(encoded.into(), Proven::new(KnownHeader::clone(header), Some(Arc::new(table))));
+            let proven = Proven::new(header.clone(), Some(Arc::new(table)));
+            self.cache.insert(encoded.into(), Arc::new(proven));
         }
     }
 }
@@ -101,7 +101,7 @@ impl Proven {
             Some(table) => header.with_prepared_key(Arc::clone(table) as Arc<dyn PreparedKey>),
             None => header,
         };
-        Self { header: Arc::new(header), table }
+        Self { header, table }
     }
 
     /// One memory may serve servers that accept different algorithms, or by implementations of their own.
@@ -121,11 +121,11 @@ impl fmt::Debug for ProvenHeaders {
 pub(crate) struct LookUp<'a> {
     headers: &'a ProvenHeaders,
     accepted: &'a Algorithms,
-    found: RefCell<Option<Found>>,
+    found: OnceCell<Found>,
 }
 
 /// A header that was known.
-pub(crate) struct Found(Proven);
+pub(crate) struct Found(Arc<Proven>);
 
 impl LookUp<'_> {
     /// The header that was looked for, if it was known.
@@ -135,11 +135,11 @@ impl LookUp<'_> {
 }
 
 impl KnownHeaders for LookUp<'_> {
-    fn find(&self, encoded: &[u8]) -> Option<Arc<KnownHeader>> {
+    /// One header, of one proof: what is looked for after that is not known.
+    fn find(&self, encoded: &[u8]) -> Option<&KnownHeader> {
         let proven = self.headers.cache.get(encoded).filter(|proven| proven.is_good_for(self.accepted))?;
-        let header = Arc::clone(&proven.header);
-        self.found.replace(Some(Found(proven)));
-        Some(header)
+        self.found.set(Found(proven)).ok()?;
+        self.found.get().map(|Found(proven)| &proven.header)
     }
 }
 
@@ -196,7 +196,12 @@ mod tests {
         assert!(!knows(&headers, &proof().0));
         let shorter = &header(&first)[..header(&first).len() - 1];
         assert!(headers.look_up(&accepted).find(shorter).is_none());
-        assert_eq!(headers.look_ups(), (2, 3), "found, and not found");
+        let look_up = headers.look_up(&accepted);
+        assert!(
+            look_up.find(header(&first)).is_some() && look_up.find(header(&first)).is_none(),
+            "one look, one header"
+        );
+        assert_eq!(headers.look_ups(), (4, 3), "found, and not found");
     }
 
     #[test]

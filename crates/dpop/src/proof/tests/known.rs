@@ -9,11 +9,11 @@ use crate::proof::{KnownHeader, KnownHeaders, MAX_PROOF_LENGTH, NoKnownHeaders, 
 
 /// Knows one header.
 #[derive(Debug)]
-struct Knows(Vec<u8>, Arc<KnownHeader>);
+struct Knows(Vec<u8>, KnownHeader);
 
 impl KnownHeaders for Knows {
-    fn find(&self, encoded: &[u8]) -> Option<Arc<KnownHeader>> {
-        (encoded == self.0).then(|| Arc::clone(&self.1))
+    fn find(&self, encoded: &[u8]) -> Option<&KnownHeader> {
+        (encoded == self.0).then_some(&self.1)
     }
 }
 
@@ -32,7 +32,7 @@ fn encoded_header(proof: &str) -> &str {
 
 fn knowing(proof: &str) -> Knows {
     let encoded = encoded_header(proof).as_bytes();
-    Knows(encoded.to_vec(), Arc::new(KnownHeader::read(encoded, &ALL).unwrap()))
+    Knows(encoded.to_vec(), KnownHeader::read(encoded, &ALL).unwrap())
 }
 
 /// Everything that a caller can see of a parsed proof, or why it is none.
@@ -84,8 +84,8 @@ fn shows_what_it_knows() {
 fn a_prepared_key_has_the_word() {
     for word in [Ok(()), Err(InvalidSignature)] {
         let Knows(encoded, known) = knowing(&good());
-        let prepared = KnownHeader::clone(&known).with_prepared_key(Arc::new(Says(word)));
-        let known = Knows(encoded, Arc::new(prepared));
+        let prepared = known.clone().with_prepared_key(Arc::new(Says(word)));
+        let known = Knows(encoded, prepared);
         let (text, mut buffer) = (good(), JwsBuffer::new());
         let proof = Proof::parse_among(&text, &mut buffer, &ALL, &known).unwrap();
         assert_eq!(proof.verify(&ALL), word);
