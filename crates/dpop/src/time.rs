@@ -199,7 +199,7 @@ impl Clock for SystemClock {
 
 #[cfg(test)]
 mod tests {
-    use super::{NumericDate, Timestamp, Window, plain_number};
+    use super::{Clock as _, NumericDate, SystemClock, Timestamp, Window, plain_number};
 
     /// The short way for plain numbers and the long way for all others come to the same.
     #[test]
@@ -212,6 +212,26 @@ mod tests {
         for other in ["", "-1", "+1", "1.0", "1e3", " 1", "1 ", "0x1", "1000000000000000000"] {
             assert_eq!(plain_number(other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn the_clock_of_the_system_goes() {
+        assert!(SystemClock.now() > Timestamp::from_seconds(1_700_000_000));
+    }
+
+    #[test]
+    fn windows_have_names() {
+        let presets = [
+            ("rfc", Window::RFC),
+            ("strict", Window::STRICT),
+            ("fapi2", Window::FAPI2),
+            ("mcp", Window::MCP),
+            ("atproto", Window::ATPROTO),
+        ];
+        for (name, window) in presets {
+            assert_eq!(Window::preset(name), Some(window), "{name}");
+        }
+        assert_eq!(Window::preset("RFC"), None);
     }
 
     #[test]

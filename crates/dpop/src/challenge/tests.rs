@@ -108,6 +108,7 @@ fn refuses_what_is_no_list_of_challenges() {
         "DPoP error=a, error=b",
         "DPoP error=a, ERROR=b",
         "DPoP a b",
+        "DPoP/abc",
         "DPoP {}",
         &too_long,
         &many,
@@ -115,6 +116,13 @@ fn refuses_what_is_no_list_of_challenges() {
     for field in bad {
         assert_eq!(Challenge::parse_field(field), Err(ChallengeError), "{field}");
     }
+}
+
+#[test]
+fn reads_as_much_as_the_limit_and_no_more() {
+    let field = |length: usize| format!("DPoP{}", ",".repeat(length - 4));
+    assert_eq!(Challenge::parse_field(&field(8_192)), Ok(vec![dpop()]));
+    assert_eq!(Challenge::parse_field(&field(8_193)), Err(ChallengeError));
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod tests {
 
     #[test]
     fn replaces_what_could_steer_a_terminal() {
+        assert_eq!(shorten("a b\n"), "a b\u{fffd}");
         assert_eq!(shorten("a\u{1b}[2J\r\nb\u{202e}c"), "a\u{fffd}[2J\u{fffd}\u{fffd}b\u{fffd}c");
     }
 

@@ -206,3 +206,53 @@ fn a_thief_is_not_told_that_a_proof_was_used() {
     assert_eq!(replayed, words(ProofError::BeforeEpoch.into()));
     assert!(!replayed.contains(" used"));
 }
+
+/// Logs and dashboards count by them.
+#[test]
+fn names_never_change() {
+    let mut names: Vec<_> = every_rejection().iter().map(|(rejection, ..)| rejection.name()).collect();
+    names.dedup();
+    assert_eq!(names.join(" "), NAMES);
+}
+
+const NAMES: &str = "\
+    authorization_repeated no_credentials proof_missing proof_not_text proof_repeated token_not_text \
+    token_outside_header proof_malformed jwk_missing jwk_malformed jwk_private jwk_unsupported jwk_bad_member \
+    jwk_alg_mismatch jwk_weak jwk_not_on_curve proof_typ_mismatch proof_alg_not_accepted proof_crit \
+    proof_bad_signature htm_mismatch htu_malformed htu_mismatch proof_stale proof_expired proof_from_future \
+    proof_before_epoch ath_missing ath_mismatch ath_unexpected nonce_missing nonce_demanded nonce_unknown \
+    nonce_expired replayed replay_store_full replay_store_unavailable replay_quota_exhausted token_malformed \
+    token_typ_mismatch token_alg_not_accepted issuer_unknown issuer_key_unknown token_bad_signature token_expired \
+    token_not_yet_valid audience_mismatch token_bad_claim token_inactive issuer_unavailable cnf_malformed \
+    jkt_mismatch token_not_bound cnf_method_not_supported bound_as_bearer bearer_not_accepted insufficient_scope \
+    foreign_authority bad_target mcp_not_allowed mcp_field_mismatch mcp_unreadable mcp_content_type mcp_body_broken \
+    mcp_body_slow mcp_too_large mcp_version_too_old mcp_http_method mcp_session_unknown mcp_busy mcp_share_exhausted";
+
+#[test]
+fn descriptions_name_what_is_at_fault() {
+    for (rejection, ..) in every_rejection() {
+        let at_fault = match rejection {
+            Rejection::Malformed(_) | Rejection::Key(_) => "DPoP proof",
+            Rejection::Confirmation(_) => "access token",
+            _ => continue,
+        };
+        assert!(rejection.public_description().contains(at_fault), "{rejection:?}");
+    }
+}
+
+#[test]
+fn a_diagnosis_says_what_would_have_been_good() {
+    let expected = |rejection: Rejection| rejection.diagnosis().expected().map(str::to_owned);
+    let of = |claim| expected(MalformedProof::ClaimMissing { claim }.into());
+    assert_eq!(of(Claim::Jti).as_deref(), Some("text"));
+    assert_eq!(of(Claim::Iat).as_deref(), Some("a number of seconds since 1970"));
+    let stale = ProofError::Stale { age: 61, max_age: 60 };
+    assert_eq!(expected(stale.into()).as_deref(), Some("at most 60 s old"));
+}
+
+#[test]
+fn codes_and_claims_are_shown_by_name() {
+    assert_eq!(ErrorCode::UseDpopNonce.to_string(), "use_dpop_nonce");
+    assert!(MalformedProof::ClaimMissing { claim: Claim::Jti }.to_string().contains("jti"));
+    assert_eq!(JwsPart::Header.to_string(), "header");
+}

@@ -182,7 +182,17 @@ fn an_origin_gives_the_expected_htu() {
     assert_eq!(origin.htu("/a b"), Err(HtuError::Character));
     assert_eq!(origin.htu("/a#b"), Err(HtuError::Character));
     assert_eq!(origin.htu("/%4"), Err(HtuError::PercentEncoding));
-    assert_eq!(origin.htu(&format!("/{}", "a".repeat(Htu::MAX_LENGTH))), Err(HtuError::Length));
+    let longest = format!("/{}", "a".repeat(Htu::MAX_LENGTH - origin.as_str().len() - 1));
+    assert_eq!(origin.htu(&longest).expect("an htu").as_str().len(), Htu::MAX_LENGTH);
+    assert_eq!(origin.htu(&format!("{longest}a")), Err(HtuError::Length));
+}
+
+#[test]
+fn an_origin_knows_its_scheme_and_shows_itself() {
+    let origin = PublicOrigin::parse("HTTPS://RS.Example/base/").expect("an origin");
+    assert!(origin.is_https());
+    assert_eq!(origin.to_string(), "https://rs.example/base");
+    assert!(!PublicOrigin::parse("http://localhost").expect("an origin").is_https());
 }
 
 #[test]

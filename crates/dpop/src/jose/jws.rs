@@ -225,6 +225,13 @@ mod tests {
     }
 
     #[test]
+    fn shows_nothing_of_what_it_holds() {
+        let mut buffer = JwsBuffer::new();
+        let jws = CompactJws::split(b"e30.Zm9v.AQID", &mut buffer, 13).unwrap();
+        assert_eq!(format!("{jws:?}"), "CompactJws { length: 8, .. }");
+    }
+
+    #[test]
     fn refuses_other_than_three_parts() {
         for (text, found) in [("", 1), ("e30", 1), ("e30.e30", 2), ("e30.e30.AA.", 4), (".....", 6)] {
             assert_eq!(split_error(text), JwsError::NotThreeParts { found }, "rows 67 to 69: {text}");

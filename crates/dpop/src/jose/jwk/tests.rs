@@ -295,6 +295,7 @@ fn fits_the_algorithms_of_its_type_only() {
         Algorithm::ALL.iter().filter(|algorithm| key.fits(**algorithm)).map(|a| a.name()).collect::<Vec<_>>()
     };
     assert_eq!(names(&p256()), ["ES256"]);
+    assert_eq!(names(&String::from_utf8_lossy(&PublicJwk::P384 { x: [1; 48], y: [1; 48] }.json())), ["ES384"]);
     assert_eq!(names(&public(RFC7515_P521)), ["ES512"]);
     assert_eq!(names(&ed25519()), ["Ed25519", "EdDSA"]);
     assert_eq!(names(&rsa()), ["PS256", "RS256"]);

@@ -51,6 +51,12 @@ fn finds_candidates_by_kid_type_and_alg() {
 }
 
 #[test]
+fn keys_at_hand_make_a_set() {
+    let parsed = parse(vec![key(RFC7638_RSA)]).unwrap();
+    assert_eq!(JwkSet::from_keys(parsed.keys().to_vec()), parsed);
+}
+
+#[test]
 fn is_spoiled_by_a_private_or_symmetric_key() {
     for (json, member) in [(RFC7515_P256, "d"), (RFC8037_ED25519, "d"), (r#"{"kty":"oct","k":"AAAA"}"#, "k")] {
         let set = parse(vec![key(&public(RFC7515_RSA)), key(json)]);

@@ -60,6 +60,13 @@ fn reads_every_form_of_one_key() {
 }
 
 #[test]
+fn reads_as_much_as_the_limit_and_no_more() {
+    let longest = format!("{P256_PKCS8}{}", "\n".repeat(SoftwareKey::MAX_LENGTH - P256_PKCS8.len()));
+    assert!(read(&longest).is_ok());
+    assert_eq!(refusal(&format!("{longest}\n")), KeyFormatError::NotAKey);
+}
+
+#[test]
 fn writes_pkcs8_as_openssl_does() {
     use base64::Engine;
     for pem in [P256_PKCS8, ED25519_PKCS8, RSA_PKCS8] {

@@ -1,9 +1,14 @@
-use super::Algorithms;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::{Algorithms, VerifyAlgorithm};
 use crate::jose::examples::{
     RFC7515_ES256_JWS, RFC7515_ES512_JWS, RFC7515_P256, RFC7515_P521, RFC7515_RS256_JWS, RFC7515_RSA, RFC8037_ED25519,
     RFC8037_EDDSA_JWS, key, public,
 };
-use crate::jose::{Algorithm, CompactJws, InvalidSignature, JwsBuffer, PublicJwk, SoftwareKey};
+use crate::jose::{Algorithm, CompactJws, InvalidSignature, JwsBuffer, PublicJwk, SoftwareKey, sign_compact};
 
 fn verifies(jws: &str, json: &str, algorithm: Algorithm) -> bool {
     let key = PublicJwk::parse(public(json).as_bytes()).unwrap();
@@ -113,6 +118,37 @@ fn narrows_to_what_is_wanted() {
     let key = SoftwareKey::generate(Algorithm::Es384).unwrap();
     let signature = key.sign_now(b"message").unwrap();
     assert!(narrow.verify(Algorithm::Es384, key.public_jwk(), b"message", &signature).is_err(), "row 128");
+}
+
+#[test]
+fn only_the_implementations_of_this_crate_are_replaceable() {
+    #[derive(Debug)]
+    struct Own;
+    impl VerifyAlgorithm for Own {
+        fn algorithm(&self) -> Algorithm {
+            Algorithm::Es256
+        }
+        fn verify(&self, _: &PublicJwk, _: &[u8], _: &[u8]) -> Result<(), InvalidSignature> {
+            Err(InvalidSignature)
+        }
+    }
+    assert!(Algorithm::ALL.iter().all(|algorithm| Algorithms::all().is_replaceable(*algorithm)));
+    let own = Algorithms::from_implementations(vec![Arc::new(Own)]);
+    assert!(!own.is_replaceable(Algorithm::Es256));
+    assert!(!own.is_replaceable(Algorithm::Es384), "not accepted");
+}
+
+#[test]
+fn a_signed_compact_jws_verifies() {
+    let key = SoftwareKey::generate(Algorithm::Es256).unwrap();
+    let signing = pin!(sign_compact(&key, r#"{"alg":"ES256"}"#, "{}"));
+    let Poll::Ready(jws) = signing.poll(&mut Context::from_waker(Waker::noop())) else { panic!("a key at hand waits") };
+    let jws = jws.unwrap();
+    let mut buffer = JwsBuffer::new();
+    let jws = CompactJws::split(jws.as_bytes(), &mut buffer, 1_000).unwrap();
+    assert_eq!((jws.header(), jws.payload()), (&br#"{"alg":"ES256"}"#[..], &b"{}"[..]));
+    let verdict = Algorithms::all().verify(key.algorithm(), key.public_jwk(), jws.signing_input(), jws.signature());
+    assert_eq!(verdict, Ok(()));
 }
 
 /// The keys of the all-zero seed, whose `kid` is their thumbprint, and what they signed (RFC 9964, appendix A).

@@ -57,6 +57,13 @@ mod tests {
     }
 
     #[test]
+    fn reads_every_claim_there_is() {
+        let json = r#"{"jti":"a","htm":"b","htu":"c","iat":1,"ath":"d","nonce":"e","exp":2,"nbf":3}"#;
+        assert!(claims(json).is_some());
+        assert!(is_read_as_ever(json));
+    }
+
+    #[test]
     fn leaves_every_other_form_to_the_other_reader() {
         for json in [
             "",

@@ -25,6 +25,7 @@ fn takes_typ_as_a_media_type_and_no_other() {
         "dpop+jwtx",
         "text/dpop+jwt",
         "application/application/dpop+jwt",
+        "applicationxdpop+jwt",
         "application/",
         "application/x/dpop+jwt",
         "dpop\u{0}+jwt",
