@@ -8,8 +8,12 @@ use countersign_dpop::PreparedKey;
 use countersign_dpop::jose::{Algorithm, Algorithms, InvalidSignature, PublicJwk};
 use countersign_es256::{self as es256, Engine, PublicKey, Tier, Verifier};
 
-/// After so many proofs a large table repays what building it costs.
+/// After so many proofs a large table repays what building it costs. Where there was no room for it, it is asked again after
+/// as many.
 const HOT_AFTER: u32 = 32;
+
+/// What a large table takes at most, in bytes.
+pub(crate) const LARGEST: u64 = 36 * 1_024;
 
 /// Builds tables and counts those that there are; one engine and one watch over its verdicts for all of them. Cheap to
 /// clone; clones are the same.
@@ -74,7 +78,7 @@ impl Tables {
             return None;
         }
         let key = PublicKey::from_coordinates(x, y).ok()?;
-        Some(self.counting(self.inner.verifier.prepare(&key), 0))
+        Some(self.counting(self.inner.verifier.prepare(&key)))
     }
 
     /// A large table for `key`, as [`Self::small`].
@@ -84,13 +88,13 @@ impl Tables {
 
     /// A large table for the same key.
     pub(crate) fn grown(&self, table: &KeyTable) -> Option<KeyTable> {
-        (self.engine() != Engine::Library).then(|| self.counting(table.key.grown(), HOT_AFTER))
+        (self.engine() != Engine::Library).then(|| self.counting(table.key.grown()))
     }
 
-    fn counting(&self, key: es256::PreparedKey, uses: u32) -> KeyTable {
+    fn counting(&self, key: es256::PreparedKey) -> KeyTable {
         self.inner.counter(key.tier()).fetch_add(1, Ordering::Relaxed);
         self.inner.bytes.fetch_add(key.size() as u64, Ordering::Relaxed);
-        KeyTable { tables: self.clone(), key, uses: AtomicU32::new(uses) }
+        KeyTable { tables: self.clone(), key, uses: AtomicU32::new(0) }
     }
 }
 
@@ -115,10 +119,9 @@ pub(crate) fn is_for(algorithm: Algorithm, accepted: &Algorithms) -> bool {
 }
 
 impl KeyTable {
-    /// True once, when the key has signed so often that a large table is worth its memory.
+    /// True whenever the key of a small table has signed so often again that a large one is worth its memory.
     pub(crate) fn wants_to_grow(&self) -> bool {
-        let uses = self.uses.load(Ordering::Relaxed);
-        uses < HOT_AFTER && self.uses.fetch_add(1, Ordering::Relaxed) == HOT_AFTER - 1
+        self.key.tier() == Tier::Small && self.uses.fetch_add(1, Ordering::Relaxed) % HOT_AFTER == HOT_AFTER - 1
     }
 
     /// The memory that it takes, in bytes.
@@ -149,7 +152,7 @@ mod tests {
     use countersign_dpop::jose::{Algorithm, Algorithms, InvalidSignature, PublicJwk, SoftwareKey, VerifyAlgorithm};
     use countersign_es256::{Engine, Sampling, Verifier};
 
-    use super::{HOT_AFTER, KeyTable, TableCounts, Tables};
+    use super::{HOT_AFTER, KeyTable, LARGEST, TableCounts, Tables};
 
     fn tables(engine: Engine) -> Tables {
         Tables::new(Verifier::new(engine), true)
@@ -168,6 +171,7 @@ mod tests {
         let grown = tables.grown(&small).unwrap();
         let large = tables.large(Algorithm::Es256, signer.public_jwk(), &Algorithms::all()).unwrap();
         assert!(small.size() > 4_096 && large.size() > 32_768 && grown.size() == large.size());
+        assert!(large.size() as u64 <= LARGEST);
         for table in [small, grown, large] {
             assert_eq!(table.verify(b"message", &signature), Ok(()));
             assert_eq!(table.verify(b"another", &signature), Err(InvalidSignature));
@@ -176,12 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn grows_once() {
+    fn asks_for_a_large_table_until_it_has_one() {
         let tables = tables(Engine::Portable);
         let small = small(&tables, &SoftwareKey::generate(Algorithm::Es256).unwrap()).unwrap();
         let asked: Vec<_> = (0..3 * HOT_AFTER).filter(|_| small.wants_to_grow()).collect();
-        assert_eq!(asked, [HOT_AFTER - 1]);
-        assert!(!tables.grown(&small).unwrap().wants_to_grow());
+        assert_eq!(asked, [HOT_AFTER - 1, 2 * HOT_AFTER - 1, 3 * HOT_AFTER - 1]);
+        let large = tables.grown(&small).unwrap();
+        assert!((0..2 * HOT_AFTER).all(|_| !large.wants_to_grow()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use countersign_dpop::{KnownHeader, KnownHeaders, PreparedKey};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::table::{self, KeyTable, Tables};
+use crate::table::{self, KeyTable, LARGEST, Tables};
 
 /// What an entry takes beside the text of its header, in bytes, rounded up.
 const ENTRY: u64 = 512;
@@ -79,12 +79,12 @@ impl ProvenHeaders {
     }
 
     /// Gives the key of a header that was found and granted something again a table: a small one at once, for a key that
-    /// came twice comes more often, and a large one when that is worth it.
+    /// came twice comes more often, and a large one when that is worth it and drives out nobody else.
     pub(crate) fn used(&self, proof: &str, found: &Found, accepted: &Algorithms) {
         let header = &found.0.header;
         let table = match &found.0.table {
             None => self.tables.small(header.algorithm(), header.key(), accepted),
-            Some(table) if table.wants_to_grow() => self.tables.grown(table),
+            Some(table) if table.wants_to_grow() && self.has_room_to_grow() => self.tables.grown(table),
             Some(_) => None,
         };
         if let Some(table) = table {
@@ -92,6 +92,14 @@ impl ProvenHeaders {
             let proven = Proven::new(header.clone(), Some(Arc::new(table)));
             self.cache.insert(encoded.into(), Arc::new(proven));
         }
+    }
+
+    /// Whether a large table displaces no other. Where more keys come in turn than large tables have room, each would be
+    /// dropped before it has repaid what it cost: small ones for all serve better. Room comes back as new clients' headers
+    /// drive out those that come no more. A part stays free, since the cache's shards fill unevenly.
+    fn has_room_to_grow(&self) -> bool {
+        let bytes = self.cache.capacity();
+        self.cache.weight() + LARGEST <= bytes - bytes / 16
     }
 }
 
@@ -159,11 +167,22 @@ mod tests {
 
     use countersign_es256::{Engine, Verifier};
 
-    use super::{ENTRY, ProvenHeaders};
-    use crate::table::Tables;
+    use quick_cache::sync::{Cache, DefaultLifecycle};
+    use quick_cache::{DefaultHashBuilder, OptionsBuilder};
+
+    use super::{ByBytes, ENTRY, ProvenHeaders};
+    use crate::table::{LARGEST, Tables};
 
     fn memory(bytes: u64, engine: Engine) -> ProvenHeaders {
         ProvenHeaders::new(bytes, Tables::new(Verifier::new(engine), true))
+    }
+
+    /// So that nothing depends on which keys share a shard.
+    fn in_one_shard(bytes: u64) -> ProvenHeaders {
+        let options =
+            OptionsBuilder::new().shards(1).estimated_items_capacity(100).weight_capacity(bytes).build().unwrap();
+        let cache = Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        ProvenHeaders { cache, tables: Tables::new(Verifier::new(Engine::Portable), true) }
     }
 
     fn proof() -> (String, Jkt) {
@@ -269,5 +288,24 @@ mod tests {
         headers.clear();
         assert!(!knows(&headers, &first));
         assert_eq!(headers.tables().counts(), crate::table::TableCounts::default(), "tables go with their headers");
+    }
+
+    #[test]
+    fn a_large_table_drives_out_no_other() {
+        let (headers, accepted) = (in_one_shard(12 * LARGEST), Algorithms::all());
+        let clients: Vec<_> = (0..40).map(|_| proof()).collect();
+        for (proof, jkt) in &clients {
+            headers.remember(proof, jkt, &accepted);
+        }
+        for _ in 0..100 {
+            for (proof, _) in &clients {
+                let look_up = headers.look_up(&accepted);
+                assert!(look_up.find(header(proof)).is_some(), "as many as have room for small tables stay");
+                headers.used(proof, &look_up.into_found().unwrap(), &accepted);
+            }
+        }
+        let counts = headers.tables().counts();
+        assert_eq!(counts.small + counts.hot, 40);
+        assert!((2..12).contains(&counts.hot), "{counts:?}");
     }
 }
