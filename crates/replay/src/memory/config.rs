@@ -6,7 +6,7 @@ use countersign_dpop::time::Window;
 /// How large the store in memory may grow and for which window it remembers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MemoryReplayConfig {
-    /// The most entries held at a time, at least 1. One takes about 16 bytes when there are many.
+    /// The most entries held at a time, at least 1. One takes about 19 bytes when there are many.
     pub capacity: u32,
     /// The verifier's window.
     pub window: Window,

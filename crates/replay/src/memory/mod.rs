@@ -29,7 +29,7 @@ pub use self::config::{MemoryReplayConfig, MemoryReplayError, MemoryReplayStats}
 use self::capacity::Capacity;
 use self::current::CurrentEpoch;
 use self::quota::{Party, QuotaLedger};
-use self::secret::Secret;
+use self::secret::{Place, Secret};
 use self::shard::{Reach, Shard};
 use self::sync::{AtomicI64, Mutex, Ordering, lock};
 use self::wheel::{GRACE, Layout};
@@ -128,11 +128,16 @@ impl MemoryReplayStore {
 
     fn try_record(&self, entry: &ReplayEntry, now: Timestamp) -> Result<Recorded, ReplayStoreError> {
         let place = self.secret.place(&entry.key);
-        let party = entry.quota.map(|party| Party::from_hash(self.secret.party(&party)));
-        let mut shard = lock(&self.shards[place.shard as usize % self.shards.len()]);
+        let mut shard = lock(self.shard(place));
         // Under the shard's lock, so that no epoch can begin between the time and the judgement.
         shard.turn_to(self.observe(now), &self.capacity);
+        let party = || entry.quota.map(|party| Party::from_hash(self.secret.party(&party)));
         shard.record(place.tag, entry, party, &self.capacity, &self.quotas)
+    }
+
+    fn shard(&self, place: Place) -> &Mutex<Shard> {
+        // As far along as its number is among all numbers, which is had without a division.
+        &self.shards[((u64::from(place.shard) * self.shards.len() as u64) >> 32) as usize]
     }
 
     /// Takes note of a clock reading; returns the highest of this epoch.
@@ -234,7 +239,8 @@ fn is_step_back(now: Timestamp, highest: Timestamp) -> bool {
     now.plus(GRACE) < highest
 }
 
-/// As many shards as keep waiting rare, and each of them large enough to be worth its tables.
+/// As many shards as keep waiting rare, each of them large enough to be worth its tables; and so few, as long as none is
+/// too large to be put in order in a moment, that what all of them say of themselves stays in a cache.
 fn shards_for(capacity: u32) -> u32 {
-    (capacity / 4_096).clamp(1, 1_024).next_power_of_two()
+    (capacity / 16_384).clamp(1, 256).max((capacity / 65_536).min(1_024)).next_power_of_two()
 }

@@ -82,7 +82,7 @@ impl QuotaLedger {
         time: Timestamp,
         capacity: &Capacity,
     ) -> Result<Share, ReplayStoreError> {
-        let mut stripe = lock(&self.stripes[usize::from(party.stripe) % self.stripes.len()]);
+        let mut stripe = lock(&self.stripes[(usize::from(party.stripe) * self.stripes.len()) >> 8]);
         let time = time.max(stripe.wheel.time());
         stripe.turn_to(time);
         if stripe.count(party) >= self.quota {

@@ -15,7 +15,7 @@ pub(super) struct Secret {
     epochs: [u8; 32],
 }
 
-/// Where an entry belongs: 32 bits of its hash choose the shard, of the 96 others 92 are kept.
+/// Where an entry belongs: 32 bits of its hash choose the shard, the 96 others are kept.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) shard: u32,
@@ -39,10 +39,10 @@ impl Secret {
     }
 
     /// Where the entry of `key` belongs.
-    #[expect(clippy::cast_possible_truncation, reason = "the hash is cut into its four words")]
+    #[expect(clippy::cast_possible_truncation, reason = "the hash is cut into its words")]
     pub(super) fn place(&self, key: &ReplayKey) -> Place {
         let hash = self.entries.hash(key.as_bytes());
-        Place { shard: hash.h1 as u32, tag: Tag::new([(hash.h1 >> 32) as u32, hash.h2 as u32, (hash.h2 >> 32) as u32]) }
+        Place { shard: (hash.h2 >> 32) as u32, tag: Tag { high: hash.h1, low: hash.h2 as u32 } }
     }
 
     /// A hash of `party`, unrelated to those of entries.

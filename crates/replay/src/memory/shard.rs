@@ -6,7 +6,7 @@ use countersign_dpop::time::{Timestamp, Window};
 
 use super::capacity::Capacity;
 use super::quota::{Party, QuotaLedger, Share};
-use super::tag_table::{Tag, TagTable};
+use super::tag_table::{NoMemory, Tag, TagTable};
 use super::wheel::{GRACE, Layout, Wheel};
 
 /// How far the store remembers: the widest that any of its windows has been.
@@ -75,10 +75,12 @@ impl Shard {
         &mut self,
         tag: Tag,
         entry: &ReplayEntry,
-        party: Option<Party>,
+        party: impl FnOnce() -> Option<Party>,
         capacity: &Capacity,
         quotas: &QuotaLedger,
     ) -> Result<Recorded, ReplayStoreError> {
+        // Asked before all else and used after it, so that all else is done while memory answers.
+        let is_known = self.entries.contains(tag);
         if self.epoch.demands_nonce(entry.iat) && entry.nonce_epoch != Some(self.epoch.id) {
             return Ok(Recorded::NonceDemanded);
         }
@@ -88,13 +90,15 @@ impl Shard {
             // Its record may have been dropped already. A nonce lets the client try again with a fresh proof.
             return Ok(Recorded::NonceDemanded);
         }
-        let Some(vacancy) = self.entries.vacancy(tag) else {
+        let slot = self.wheel.position(deadline);
+        if is_known {
             return Ok(Recorded::Replayed);
-        };
-        let Some(slot) = self.wheel.position(deadline) else {
+        }
+        let Some(slot) = slot else {
             return Err(beyond_reach());
         };
-        let vacancy = self.entries.make_room(vacancy, slot).map_err(|_| out_of_memory())?;
+        let party = party();
+        let vacancy = self.entries.make_room(tag, slot).map_err(|NoMemory| out_of_memory())?;
         let share = match party {
             Some(party) => quotas.take(party, deadline, time, capacity)?,
             None => capacity.take().map(|()| Share::Granted)?,

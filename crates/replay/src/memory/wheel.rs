@@ -10,7 +10,8 @@ pub(super) const GRACE: i64 = 1;
 /// Positions on a wheel.
 pub(super) const COUNT: usize = POSITIONS as usize;
 
-const POSITIONS: u8 = 16;
+/// One less than four bits can tell: a table marks with the one left what holds nothing.
+const POSITIONS: u8 = 15;
 
 /// Slots within reach at a time. The more of them, the sooner after its time an entry is dropped; the fewer, the longer
 /// a position stays unused after its slot has passed.
@@ -66,7 +67,7 @@ impl Position {
         Self(u8::try_from(number.rem_euclid(i64::from(POSITIONS))).unwrap_or(0))
     }
 
-    /// 0 to 15.
+    /// 0 to 14.
     pub(super) const fn number(self) -> u8 {
         self.0
     }
@@ -76,7 +77,8 @@ impl Position {
         usize::from(self.0)
     }
 
-    fn all() -> impl Iterator<Item = Self> {
+    /// One after the other.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..POSITIONS).map(Self)
     }
 }
@@ -88,6 +90,11 @@ pub(super) struct Positions(u16);
 impl Positions {
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// A bit for each position, the lowest for the first.
+    pub(super) const fn bits(self) -> u16 {
+        self.0
     }
 
     pub(super) fn contains(self, position: Position) -> bool {

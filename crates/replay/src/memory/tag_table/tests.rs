@@ -7,40 +7,24 @@ use super::*;
 
 /// Tags that crowd: few homes, at the very ends too, and few different words.
 fn tag() -> impl Strategy<Value = Tag> {
-    let crowded = 0x8000_0000..0x8000_0004_u32;
-    let first = prop_oneof![Just(0), Just(1), Just(u32::MAX), Just(u32::MAX - 1), crowded, any::<u32>()];
-    (first, 0..3_u32, 0..32_u32).prop_map(|(first, second, third)| Tag::new([first, second, third]))
+    let crowded = 0x8000_0000..0x8000_0004_u64;
+    let first = prop_oneof![Just(0), Just(1), Just(u64::from(u32::MAX)), crowded, 0..1_u64 << 32];
+    (first, 0..3_u64, 0..2_u32).prop_map(|(first, second, low)| Tag { high: first << 32 | second, low })
 }
 
 fn slot() -> impl Strategy<Value = Position> {
-    (0..16_i64).prop_map(Position::of)
+    (0..15_i64).prop_map(Position::of)
 }
 
 fn entries() -> impl Strategy<Value = Vec<(Tag, Position)>> {
     vec((tag(), slot()), 0..150)
 }
 
-impl Ord for Tag {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Tag {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 impl TagTable {
-    fn contains(&self, tag: Tag) -> bool {
-        self.vacancy(tag).is_none()
-    }
-
     /// Adds a tag that is not there.
     fn add(&mut self, tag: Tag, slot: Position) {
-        let vacancy = self.vacancy(tag).expect("the tag is not there");
-        let vacancy = self.make_room(vacancy, slot).expect("there is memory");
+        assert!(!self.contains(tag), "{tag:?} is there");
+        let vacancy = self.make_room(tag, slot).expect("there is memory");
         self.insert(vacancy, slot);
     }
 }
@@ -54,21 +38,23 @@ fn table_of(entries: impl IntoIterator<Item = (Tag, Position)>) -> TagTable {
 }
 
 fn held(table: &TagTable) -> Vec<(Tag, u8)> {
-    table.tags().map(|cell| (cell.without_slot(), cell.slot().number())).collect()
+    let tags = |line| Line(line).tags(table.free()).map(|(tag, slot)| (tag, slot.number()));
+    let mut held: Vec<_> = table.lines.all().iter().flat_map(tags).collect();
+    held.sort_unstable();
+    held
 }
 
-/// Ascending, and no gap between a tag and its home.
+/// Every tag is within reach of its home, and the counts are right.
 fn is_in_order(table: &TagTable) -> bool {
-    let mut after_gap = 0;
-    let mut in_place = |(place, cell): (usize, &Tag)| {
-        if *cell == Tag::NONE {
-            after_gap = place + 1;
-            return true;
-        }
-        (after_gap..=place).contains(&table.home(*cell))
-    };
-    let taken: Vec<_> = table.cells.iter().filter(|cell| **cell != Tag::NONE).map(|cell| cell.0).collect();
-    taken.is_sorted() && taken.len() == table.taken && table.cells.iter().enumerate().all(&mut in_place)
+    let mut live = [0; COUNT];
+    let is_in_reach = table.lines.all().iter().enumerate().all(|(at, line)| {
+        Line(line).tags(table.free()).all(|(tag, slot)| {
+            live[slot.index()] += 1;
+            let home = tag.home(table.homes);
+            (home..=at).contains(&home) && at - home <= table.line(home).reach()
+        })
+    });
+    is_in_reach && live == table.live && live.iter().sum::<u32>() as usize == table.len
 }
 
 proptest! {
@@ -82,7 +68,7 @@ proptest! {
                 model.insert(tag, slot.number());
             }
             prop_assert!(table.contains(tag));
-            prop_assert_eq!(table.len(), model.len());
+            prop_assert_eq!(table.len, model.len());
         }
         prop_assert!(is_in_order(&table));
         prop_assert_eq!(held(&table), model.clone().into_iter().collect::<Vec<_>>());
@@ -100,7 +86,7 @@ proptest! {
             added.iter().filter_map(|(tag, slot)| place(*slot).map(|slot| (*tag, slot))).collect();
         let dropped = table.rearrange(|slot| places[slot.index()]);
         prop_assert_eq!(dropped, added.len() - model.len());
-        prop_assert_eq!(table.len(), model.len());
+        prop_assert_eq!(table.len, model.len());
         prop_assert!(is_in_order(&table));
         prop_assert_eq!(held(&table), model.clone().into_iter().collect::<Vec<_>>());
         for (tag, slot) in after {
@@ -131,7 +117,7 @@ proptest! {
             let before = model.len();
             model.retain(|_, slot| !dropped.contains(Position::of(i64::from(*slot))));
             prop_assert_eq!(table.drop_slots(dropped), before - model.len());
-            prop_assert_eq!(table.len(), model.len());
+            prop_assert_eq!(table.len, model.len());
             prop_assert!(is_in_order(&table));
             prop_assert_eq!(held(&table), model.clone().into_iter().collect::<Vec<_>>());
         }
@@ -140,60 +126,49 @@ proptest! {
 
 #[test]
 fn a_hash_of_nothing_but_zeros_is_a_tag_too() {
-    let zero = Tag::new([0, 0, 15]);
-    assert_eq!(zero, Tag::new([0; 3]));
-    let mut table = TagTable::default();
+    let zero = Tag { high: 0, low: 0 };
+    let mut table = filled(20);
+    table.drop_slots([Position::of(0)].into_iter().collect());
     assert!(!table.contains(zero));
-    table.add(zero, Position::of(0));
+    table.add(zero, Position::of(1));
     assert!(table.contains(zero));
-    assert_eq!(table.len(), 1);
-}
-
-#[test]
-fn tags_differ_in_all_but_four_bits() {
-    let tag = Tag::new([0x1234_5678, 0x9abc_def0, 0x1234_5678]);
-    for bit in 0..96 {
-        let mut words = [0x1234_5678, 0x9abc_def0, 0x1234_5678_u32];
-        words[bit / 32] ^= 1 << (bit % 32);
-        assert_eq!(Tag::new(words) == tag, (64..68).contains(&bit), "bit {bit}");
-    }
 }
 
 /// Spreads numbers evenly, as a hash would.
 fn spread(number: u32) -> Tag {
-    Tag::new([number.wrapping_mul(0x9e37_79b9), number, 16])
+    Tag { high: u64::from(number.wrapping_mul(0x9e37_79b9)) << 32, low: number }
 }
 
 fn filled(count: u32) -> TagTable {
     table_of((0..count).map(|number| (spread(number), Position::of(number.into()))))
 }
 
+/// By half while it is small, then by an eighth, each time that five in six cells are taken.
 #[test]
-fn takes_between_twelve_and_fifteen_bytes_a_tag() {
-    for count in [5_000, 6_000, 7_000, 8_000, 10_000, 20_000, 50_000_u32] {
-        let bytes_per_tag = filled(count).memory() / count as usize;
-        assert!((12..15).contains(&bytes_per_tag), "{count} tags take {bytes_per_tag} bytes each");
+fn grows_by_half_and_later_by_an_eighth() {
+    let (mut table, mut grown) = (TagTable::default(), Vec::new());
+    for number in 0..2_000 {
+        let before = table.homes;
+        table.add(spread(number), Position::of(0));
+        if table.homes != before {
+            grown.push((number, table.homes));
+        }
     }
+    let steps = [(0, 4), (16, 8), (33, 12), (50, 18), (75, 27), (112, 40), (166, 60), (250, 90), (375, 135)];
+    assert_eq!(grown[..steps.len()], steps);
+    let later = [(562, 151), (629, 169), (704, 190), (791, 213), (887, 239), (995, 268), (1_116, 301), (1_254, 338)];
+    assert_eq!(grown[steps.len()..][..later.len()], later);
+    assert_eq!(table.homes, 480);
 }
 
-/// Grows while many dead tags crowd at its end.
 #[test]
-fn grows_over_what_is_dead() {
-    const HUNDREDTH: u32 = u32::MAX / 100;
-    let mut table = TagTable::default();
-    let at_the_end = |number: u32| Tag::new([u32::MAX - number * (HUNDREDTH / 60), number, 16]);
-    let elsewhere = |number: u32| Tag::new([number.wrapping_mul(0x9e37_79b9), number, 32]);
-    for number in 0..3_000 {
-        if number % 100 == 0 {
-            (0..60).for_each(|number| table.add(at_the_end(number), Position::of(1)));
-            assert_eq!(table.drop_slots([Position::of(1)].into_iter().collect()), 60);
-        }
-        table.add(elsewhere(number), Position::of(0));
-        assert!(number % 10 > 0 || is_in_order(&table), "{number}");
+fn takes_a_line_for_five_and_two_lines_more() {
+    let memory = |count| filled(count).memory();
+    assert_eq!([0, 1, 16, 17, 33, 34].map(memory), [0, 6 * 64, 6 * 64, 10 * 64, 10 * 64, 14 * 64]);
+    for count in [5_000, 6_000, 7_000, 8_000, 10_000, 20_000, 50_000_u32] {
+        let bytes_per_tag = filled(count).memory() / count as usize;
+        assert!((15..18).contains(&bytes_per_tag), "{count} tags take {bytes_per_tag} bytes each");
     }
-    assert_eq!(table.len(), 3_000);
-    assert!((0..3_000).all(|number| table.contains(elsewhere(number))));
-    assert!((0..60).all(|number| !table.contains(at_the_end(number))));
 }
 
 /// As slots pass and others fill, the memory stays what it is.
@@ -209,35 +184,69 @@ fn asks_for_no_memory_while_the_load_stays_the_same() {
         table.add(spread(number), Position::of((number / 1_250).into()));
         assert_eq!(table.memory(), memory);
     }
+    assert!(is_in_order(&table));
+    assert!((0..40_000).all(|number| !table.contains(spread(number))));
+    assert!((40_000..50_000).all(|number| table.contains(spread(number))));
+}
+
+/// A position that is wanted again is cleared first: what was dropped does not come back to life.
+#[test]
+fn what_is_dead_stays_dead_when_its_position_is_used_again() {
+    let (mut table, first) = (TagTable::default(), Position::of(1));
+    (0..300).for_each(|number| table.add(spread(number), first));
+    (300..400).for_each(|number| table.add(spread(number), Position::of(2)));
+    assert_eq!(table.drop_slots([first].into_iter().collect()), 300);
+    let memory = table.memory();
+    assert!((0..300).all(|number| !table.contains(spread(number))));
+    table.add(spread(1_000), first);
+    assert_eq!((table.len, table.memory()), (101, memory));
+    assert!((0..300).all(|number| !table.contains(spread(number))));
+    assert!((300..400).all(|number| table.contains(spread(number))));
+    assert!(is_in_order(&table));
 }
 
 #[test]
 fn gives_back_memory_that_is_hardly_used() {
-    let mut table = filled(10_000);
+    let mut table = filled(10_500);
     let memory = table.memory();
-    let all_but = |kept: i64| (kept..16).map(Position::of).collect();
-    assert_eq!(table.drop_slots(all_but(2)), 8_750);
-    assert!(table.memory() < memory / 2, "one thousand two hundred and fifty are left");
+    let all_but = |kept: i64| (kept..15).map(Position::of).collect();
+    assert_eq!(table.drop_slots(all_but(2)), 9_100);
+    assert!(table.memory() < memory / 2, "one thousand four hundred are left");
+    assert_eq!((table.homes, table.dead), (1_400 * 2 / 5, Positions::default()));
     assert!((0..2).all(|number| table.contains(spread(number))));
-    assert_eq!(table.drop_slots(all_but(0)), 1_250);
-    assert_eq!((table.len(), held(&table)), (0, vec![]));
-    assert!(table.memory() <= 12 * TagTable::SLACK);
+    assert_eq!(table.drop_slots(all_but(0)), 1_400);
+    assert_eq!((table.len, held(&table), table.memory()), (0, vec![], TagTable::SLACK * 64));
     table.add(spread(1), Position::of(1));
     assert!(table.contains(spread(1)));
 }
 
+/// A quarter of the cells is enough to keep them all, and one tag less is not.
 #[test]
-fn keeps_a_small_memory_though_it_is_not_used() {
-    let mut table = filled(1);
-    let memory = table.memory();
-    table.drop_slots([Position::of(0)].into_iter().collect());
-    assert_eq!((table.len(), table.memory()), (0, memory));
+fn keeps_its_memory_down_to_a_quarter() {
+    let keeping = |count: u32| {
+        let mut table = TagTable::default();
+        (0..110).for_each(|number| table.add(spread(number), Position::of(i64::from(number < count))));
+        let before = table.homes;
+        table.drop_slots([Position::of(0)].into_iter().collect());
+        (before, table.homes)
+    };
+    assert_eq!([32, 33].map(keeping), [(27, 12), (27, 27)]);
 }
 
-/// All tags at one home, the last one: every one of them is pushed beyond it.
+#[test]
+fn keeps_a_small_memory_though_it_is_not_used() {
+    for (count, homes) in [(1, 4), (33, 8), (50, 12), (51, 0)] {
+        let mut table = filled(0);
+        (0..count).for_each(|number| table.add(spread(number), Position::of(0)));
+        table.drop_slots([Position::of(0)].into_iter().collect());
+        assert_eq!((table.len, table.homes), (0, homes), "{count}");
+    }
+}
+
+/// All tags at one home, the last one: nearly all of them lie beyond it.
 #[test]
 fn finds_tags_beyond_the_last_home() {
-    let last = |number| Tag::new([u32::MAX, number, 0]);
+    let last = |number| Tag { high: u64::MAX, low: number };
     let mut table = TagTable::default();
     for number in (0..100).rev() {
         table.add(last(number), Position::of(3));
@@ -246,5 +255,19 @@ fn finds_tags_beyond_the_last_home() {
     }
     assert_eq!(table.rearrange(Some), 0);
     assert!(is_in_order(&table));
-    assert_eq!(table.len(), 100);
+    assert_eq!((table.len, table.line(table.homes - 1).reach()), (100, 19));
+}
+
+/// What had to go further comes home when there is room again.
+#[test]
+fn brings_tags_home_when_it_is_put_in_order() {
+    let here = |number| Tag { high: 0, low: number };
+    let mut table = TagTable::default();
+    (0..5).for_each(|number| table.add(here(number), Position::of(1)));
+    (5..8).for_each(|number| table.add(here(number), Position::of(2)));
+    assert_eq!(table.line(0).reach(), 1);
+    table.drop_slots([Position::of(1)].into_iter().collect());
+    assert_eq!((table.line(0).reach(), table.rearrange(Some)), (1, 0));
+    assert_eq!((table.line(0).reach(), table.line(0).tags(table.free()).count()), (0, 3));
+    assert!((5..8).all(|number| table.contains(here(number))));
 }

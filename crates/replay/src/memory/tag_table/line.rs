@@ -1,0 +1,340 @@
+//! One line of a table: as much as a read of memory brings into a cache.
+
+use super::super::wheel::{Position, Positions};
+
+/// Tags in a line.
+pub(super) const CELLS: usize = 5;
+/// Bytes of a line.
+pub(super) const SIZE: usize = 64;
+
+/// What is kept of a key: 96 bits of its keyed hash.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(in super::super) struct Tag {
+    pub(in super::super) high: u64,
+    pub(in super::super) low: u32,
+}
+
+impl Tag {
+    /// The line that it is looked for first, of `homes`: as far along as its value is among all values.
+    pub(super) fn home(self, homes: usize) -> usize {
+        (((self.high >> 32) * homes as u64) >> 32) as usize
+    }
+}
+
+/// The state of a cell, in four bits: the position of its tag's slot and one, or zero where no tag has been.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Mark(u8);
+
+impl Mark {
+    const BITS: usize = 4;
+    const COUNT: usize = 1 << Self::BITS;
+    const EMPTY: Self = Self(0);
+
+    fn of(slot: Position) -> Self {
+        Self(slot.number() + 1)
+    }
+
+    fn slot(self) -> Position {
+        Position::of(i64::from(self.0) - 1)
+    }
+
+    /// This mark as that of `cell`, in the word of all marks.
+    fn at(self, cell: usize) -> u32 {
+        u32::from(self.0) << (Self::BITS * cell)
+    }
+}
+
+/// Marks of cells that may be taken: nothing has been there, or it is dead.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Free(u32);
+
+impl Free {
+    pub(super) fn with(dead: Positions) -> Self {
+        Self(u32::from(dead.bits()) << 1 | 1)
+    }
+
+    fn contains(self, mark: Mark) -> bool {
+        self.0 >> mark.0 & 1 != 0
+    }
+}
+
+/// What becomes of each mark when a table is put in order.
+pub(super) struct NewMarks([Mark; Mark::COUNT]);
+
+impl NewMarks {
+    /// All cells are empty, but for those of slots that [`NewMarks::keep`] is told of.
+    pub(super) const NONE: Self = Self([Mark::EMPTY; Mark::COUNT]);
+
+    /// What is in the slot `from` is in `to` from now on.
+    pub(super) fn keep(&mut self, from: Position, to: Position) {
+        self.0[usize::from(Mark::of(from).0)] = Mark::of(to);
+    }
+}
+
+/// Some cells of a line, from the first to the last.
+pub(super) struct Cells(u32);
+
+impl Cells {
+    /// Those of which `is_it` says so; without a jump for each, which nobody could foretell.
+    fn that(is_it: impl Fn(usize) -> bool) -> Self {
+        Self((0..CELLS).fold(0, |cells, cell| cells | u32::from(is_it(cell)) << cell))
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Iterator for Cells {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let cell = self.0.trailing_zeros() as usize;
+        self.0 &= self.0.wrapping_sub(1);
+        (cell < CELLS).then_some(cell)
+    }
+}
+
+/// What a line holds: five tags; a mark for each of them; and how many lines further those may lie that are at home
+/// here, its reach. A line of zeros holds nothing.
+///
+/// Read and written word by word where it lies: taken out as a whole, it would cost as much again as its way from memory.
+#[derive(Clone, Copy)]
+pub(super) struct Line<Bytes>(pub(super) Bytes);
+
+const LOW_AT: usize = 8 * CELLS;
+const MARKS_AT: usize = 12 * CELLS;
+/// Where, in the word of the marks, the reach begins.
+const REACH_AT: usize = Mark::BITS * CELLS;
+/// So far or further.
+const FAR: u32 = u32::MAX >> REACH_AT;
+
+impl Line<&[u8; SIZE]> {
+    /// The cells with something much like `tag`.
+    #[inline]
+    pub(super) fn alike(self, tag: Tag) -> Cells {
+        Cells::that(|cell| self.high(cell) == tag.high)
+    }
+
+    /// Whether `tag` is in one of `cells`, which is not free.
+    #[inline]
+    pub(super) fn holds(self, tag: Tag, mut cells: Cells, free: Free) -> bool {
+        cells.any(|cell| self.tag(cell) == tag && !free.contains(self.mark(cell)))
+    }
+
+    /// A cell that may be taken.
+    #[inline]
+    pub(super) fn free_cell(self, free: Free) -> Option<usize> {
+        Cells::that(|cell| free.contains(self.mark(cell))).next()
+    }
+
+    /// The cells whose tags are at home elsewhere than at `home`, where this line lies.
+    #[inline]
+    pub(super) fn strangers(self, home: usize, homes: usize) -> Cells {
+        Cells::that(|cell| self.mark(cell) != Mark::EMPTY && self.tag(cell).home(homes) != home)
+    }
+
+    /// How many lines further a tag may lie that is at home here.
+    pub(super) fn reach(self) -> usize {
+        match self.marks() >> REACH_AT {
+            FAR => usize::MAX,
+            reach => reach as usize,
+        }
+    }
+
+    /// The tags in cells that are not free, each with its slot.
+    #[inline]
+    pub(super) fn tags(self, free: Free) -> impl Iterator<Item = (Tag, Position)> {
+        Cells::that(|cell| !free.contains(self.mark(cell))).map(move |cell| self.get(cell))
+    }
+
+    /// The tag of a cell that is not empty, with its slot.
+    #[inline]
+    pub(super) fn get(self, cell: usize) -> (Tag, Position) {
+        (self.tag(cell), self.mark(cell).slot())
+    }
+
+    fn tag(self, cell: usize) -> Tag {
+        Tag { high: self.high(cell), low: u32::from_ne_bytes(self.bytes(LOW_AT + 4 * cell)) }
+    }
+
+    fn high(self, cell: usize) -> u64 {
+        u64::from_ne_bytes(self.bytes(8 * cell))
+    }
+
+    fn mark(self, cell: usize) -> Mark {
+        Mark((self.marks() >> (Mark::BITS * cell) & 0b1111) as u8)
+    }
+
+    fn marks(self) -> u32 {
+        u32::from_ne_bytes(self.bytes(MARKS_AT))
+    }
+
+    fn bytes<const N: usize>(self, at: usize) -> [u8; N] {
+        self.0[at..].first_chunk().copied().unwrap_or([0; N])
+    }
+}
+
+impl Line<&mut [u8; SIZE]> {
+    /// Puts `tag` into `cell`.
+    #[inline]
+    pub(super) fn put(&mut self, cell: usize, tag: Tag, slot: Position) {
+        self.0[8 * cell..][..8].copy_from_slice(&tag.high.to_ne_bytes());
+        self.0[LOW_AT + 4 * cell..][..4].copy_from_slice(&tag.low.to_ne_bytes());
+        self.set_mark(cell, Mark::of(slot));
+    }
+
+    /// Leaves `cell` empty.
+    pub(super) fn clear(&mut self, cell: usize) {
+        self.set_mark(cell, Mark::EMPTY);
+    }
+
+    /// Takes note that a tag that is at home here lies `distance` lines further.
+    pub(super) fn stretch(&mut self, distance: usize) {
+        let marks = self.as_ref().marks();
+        let distance = u32::try_from(distance).map_or(FAR, |distance| distance.min(FAR));
+        let reach = distance.max(marks >> REACH_AT);
+        self.set_marks(marks & !(FAR << REACH_AT) | reach << REACH_AT);
+    }
+
+    /// Gives each cell its new mark, and no reach.
+    pub(super) fn mark_anew(&mut self, NewMarks(new): &NewMarks) {
+        let mark = |cell: usize| new[usize::from(self.as_ref().mark(cell).0)].at(cell);
+        let marks = (0..CELLS).fold(0, |marks, cell| marks | mark(cell));
+        self.set_marks(marks);
+    }
+
+    fn set_mark(&mut self, cell: usize, mark: Mark) {
+        let others = self.as_ref().marks() & !(0b1111 << (Mark::BITS * cell));
+        self.set_marks(others | mark.at(cell));
+    }
+
+    fn set_marks(&mut self, marks: u32) {
+        self.0[MARKS_AT..].copy_from_slice(&marks.to_ne_bytes());
+    }
+
+    fn as_ref(&self) -> Line<&[u8; SIZE]> {
+        Line(self.0)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(countersign_model))]
+mod tests {
+    use super::*;
+
+    const OTHER: Tag = Tag { high: u64::MAX - 1, low: u32::MAX - 2 };
+
+    fn tag(number: u8) -> Tag {
+        Tag { high: u64::from(number) << 32 | 7, low: 9 }
+    }
+
+    fn slot(number: i64) -> Position {
+        Position::of(number)
+    }
+
+    fn nothing_dead() -> Free {
+        Free::with(Positions::default())
+    }
+
+    fn holds(bytes: &[u8; SIZE], tag: Tag, free: Free) -> bool {
+        Line(bytes).holds(tag, Line(bytes).alike(tag), free)
+    }
+
+    /// A line with a tag in each cell, in as many slots from the last one back.
+    fn full() -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        Line(&mut bytes).stretch(77);
+        for (cell, number) in (0..CELLS).zip(0_u8..) {
+            Line(&mut bytes).put(cell, tag(number), slot(14 - i64::from(number)));
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_line_of_zeros_holds_nothing() {
+        let bytes = [0; SIZE];
+        assert!(!holds(&bytes, Tag { high: 0, low: 0 }, nothing_dead()));
+        assert_eq!((Line(&bytes).free_cell(nothing_dead()), Line(&bytes).reach()), (Some(0), 0));
+        assert_eq!(Line(&bytes).tags(nothing_dead()).count(), 0);
+        assert_eq!(Line(&bytes).strangers(3, 10).count(), 0);
+    }
+
+    #[test]
+    fn cells_do_not_touch_each_other() {
+        for changed in 0..CELLS {
+            let mut bytes = full();
+            Line(&mut bytes).put(changed, OTHER, slot(0));
+            for (cell, number) in (0..CELLS).zip(0_u8..) {
+                let expected =
+                    if cell == changed { (OTHER, slot(0)) } else { (tag(number), slot(14 - i64::from(number))) };
+                assert_eq!(Line(&bytes).get(cell), expected);
+                assert!(holds(&bytes, expected.0, nothing_dead()));
+            }
+            Line(&mut bytes).clear(changed);
+            assert_eq!(Line(&bytes).free_cell(nothing_dead()), Some(changed));
+            assert_eq!((Line(&bytes).tags(nothing_dead()).count(), Line(&bytes).reach()), (CELLS - 1, 77));
+            assert!(!holds(&bytes, OTHER, nothing_dead()));
+        }
+    }
+
+    #[test]
+    fn every_bit_of_a_tag_counts() {
+        let bytes = full();
+        let Tag { high, low } = tag(2);
+        for bit in 0..96 {
+            let other =
+                if bit < 64 { Tag { high: high ^ 1 << bit, low } } else { Tag { high, low: low ^ 1 << (bit - 64) } };
+            let is_another = (0..5).any(|number| tag(number) == other);
+            assert_eq!(holds(&bytes, other, nothing_dead()), is_another, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn what_is_dead_is_free_and_not_there() {
+        let bytes = full();
+        assert_eq!(Line(&bytes).free_cell(nothing_dead()), None);
+        for (cell, number) in (0..CELLS).zip(0_u8..) {
+            let dead = Free::with([slot(14 - i64::from(number))].into_iter().collect());
+            assert_eq!(Line(&bytes).free_cell(dead), Some(cell));
+            assert!(!holds(&bytes, tag(number), dead));
+            assert_eq!(Line(&bytes).tags(dead).count(), CELLS - 1);
+        }
+    }
+
+    #[test]
+    fn the_reach_never_shrinks_and_ends_at_the_end() {
+        let mut bytes = full();
+        let mut stretched = |distance| {
+            Line(&mut bytes).stretch(distance);
+            Line(&bytes).reach()
+        };
+        let distances = [1, 77, 78, 4_094, 3, 4_095, 1];
+        assert_eq!(distances.map(&mut stretched), [77, 77, 78, 4_094, 4_094, usize::MAX, usize::MAX]);
+        assert_eq!(stretched(usize::MAX), usize::MAX);
+        assert_eq!(Line(&bytes).tags(nothing_dead()).count(), CELLS);
+    }
+
+    #[test]
+    fn marks_anew() {
+        let (mut bytes, mut marks) = (full(), NewMarks::NONE);
+        marks.keep(slot(14), slot(0));
+        marks.keep(slot(12), slot(12));
+        Line(&mut bytes).mark_anew(&marks);
+        assert_eq!(Line(&bytes).reach(), 0);
+        let tags: Vec<_> = Line(&bytes).tags(nothing_dead()).collect();
+        assert_eq!(tags, [(tag(0), slot(0)), (tag(2), slot(12))]);
+    }
+
+    #[test]
+    fn knows_who_is_at_home() {
+        let quarters = |number: u64| Tag { high: number << 62, low: 1 };
+        assert_eq!([0, 1, 2, 3].map(|number| quarters(number).home(8)), [0, 2, 4, 6]);
+        assert_eq!([Tag { high: u64::MAX, low: 0 }, quarters(0)].map(|tag| tag.home(5)), [4, 0]);
+        let mut bytes = [0; SIZE];
+        for (cell, number) in [(0, 1), (2, 3), (3, 1), (4, 0)] {
+            Line(&mut bytes).put(cell, quarters(number), slot(5));
+        }
+        assert_eq!(Line(&bytes).strangers(2, 8).collect::<Vec<_>>(), [2, 4]);
+    }
+}
