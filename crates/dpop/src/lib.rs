@@ -100,7 +100,7 @@ pub use self::confirm::Confirmation;
 pub use self::diagnosis::{Diagnosis, DiagnosisCode};
 pub use self::error::{ErrorCode, Rejection};
 pub use self::htu::{Htu, HtuDifference, HtuError, PublicOrigin, PublicOriginError};
-pub use self::make::{MakeError, ProofMaker, ProofRequest};
+pub use self::make::{HashedRequest, MakeError, ProofMaker, ProofRequest};
 pub use self::nonce::{NoRandomness, NonceAge, NonceIssuer, NonceKey, NonceKeyRing, NoncePolicy};
 pub use self::proof::{
     KnownHeader, KnownHeaders, MAX_JTI_LENGTH, MAX_PROOF_LENGTH, NoKnownHeaders, PreparedKey, Proof,

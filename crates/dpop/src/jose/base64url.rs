@@ -60,18 +60,22 @@ pub(crate) fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], Decode
 }
 
 /// The text of `bytes` where that has exactly `N` characters, as 43 for 32 bytes.
-pub(crate) fn encode_array<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+pub fn encode_array<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     let mut text = [0; N];
     let written = STRICT.encode_slice(bytes, &mut text).ok()?;
     (written == N).then_some(text)
 }
 
 /// Writes `bytes` to the end of `text`.
-pub(crate) fn encode_to(bytes: impl AsRef<[u8]>, text: &mut String) {
-    STRICT.encode_string(bytes, text);
+pub(crate) fn append_base64url_to(bytes: &[u8], text: &mut Vec<u8>) {
+    let before = text.len();
+    text.resize(before + bytes.len().div_ceil(3) * 4, 0);
+    // There is room for it with its padding, so writing it without cannot fail.
+    let written = STRICT.encode_slice(bytes, &mut text[before..]).unwrap_or(0);
+    text.truncate(before + written);
 }
 
-/// Writes `bytes` to the end of `text`, as [`encode_to`] does.
+/// The same to the end of a text on the stack.
 pub(crate) fn append_base64url<const N: usize>(bytes: &[u8], text: &mut SmallVec<[u8; N]>)
 where
     [u8; N]: smallvec::Array<Item = u8>,

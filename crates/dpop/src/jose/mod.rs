@@ -14,8 +14,10 @@ mod sign;
 mod verify;
 
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
-pub use self::base64url::{decode as decode_base64url, encode as encode_base64url};
-pub(crate) use self::base64url::{decode_array, encode_array, encode_to};
+pub(crate) use self::base64url::{append_base64url_to, decode_array, encode_array};
+pub use self::base64url::{
+    decode as decode_base64url, encode as encode_base64url, encode_array as encode_base64url_array,
+};
 pub use self::json::{JsonError, JsonLimits, from_strict_json};
 pub use self::jwk::{Jkt, JktError, PublicJwk};
 pub use self::jwk_set::{JwkSet, JwkSetError, VerificationKey};

@@ -30,6 +30,11 @@ pub trait ProofSigner: fmt::Debug + Send + Sync {
 
     /// Signs `message`; the signature has the form that JWS wants (RFC 7518 §3.4).
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a>;
+
+    /// The same without waiting, by a signer that never has to; `None` from all others.
+    fn sign_at_once(&self, _message: &[u8]) -> Option<Result<Vec<u8>, SignError>> {
+        None
+    }
 }
 
 impl ProofSigner for SoftwareKey {
@@ -43,6 +48,10 @@ impl ProofSigner for SoftwareKey {
 
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
         Box::pin(ready(self.sign_now(message)))
+    }
+
+    fn sign_at_once(&self, message: &[u8]) -> Option<Result<Vec<u8>, SignError>> {
+        Some(self.sign_now(message))
     }
 }
 

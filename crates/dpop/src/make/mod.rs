@@ -1,13 +1,14 @@
 //! Making proofs (RFC 9449 §4.2).
 
 mod jti;
+mod sent;
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
+use self::sent::SentHtu;
 use crate::ath::Ath;
-use crate::htu::{Htu, HtuError};
-use crate::jose::{Jkt, ProofSigner, SignError, encode_array, encode_base64url, encode_to};
+use crate::htu::HtuError;
+use crate::jose::{Jkt, ProofSigner, SignError, append_base64url_to, encode_array, encode_base64url};
 use crate::time::Timestamp;
 
 /// What a proof is to be made for.
@@ -26,6 +27,25 @@ pub struct ProofRequest<'a> {
 impl std::fmt::Debug for ProofRequest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ProofRequest").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// The same with the token's hash in place of the token: it goes with many requests and is hashed once.
+#[derive(Clone, Copy)]
+pub struct HashedRequest<'a> {
+    /// The method, exactly as it will be sent.
+    pub method: &'a str,
+    /// The URL that will be called.
+    pub url: &'a str,
+    /// The hash of the access token that goes with it.
+    pub ath: Option<&'a Ath>,
+    /// The nonce that the server asked for.
+    pub nonce: Option<&'a str>,
+}
+
+impl std::fmt::Debug for HashedRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HashedRequest").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
@@ -80,10 +100,21 @@ impl ProofMaker {
     /// # Errors
     /// See [`MakeError`].
     pub async fn make(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
-        let mut text = self.signing_input(request, now)?;
-        let signature = self.signer.sign(text.as_bytes()).await?;
-        append_signature(&mut text, &signature);
-        Ok(text)
+        let ath = request.token.map(Ath::of);
+        self.make_hashed(&request.hashed(ath.as_ref()), now).await
+    }
+
+    /// The same where the token was hashed before.
+    ///
+    /// # Errors
+    /// See [`MakeError`].
+    pub async fn make_hashed(&self, request: &HashedRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
+        let text = self.signing_input(request, now)?;
+        let signature = match self.signer.sign_at_once(&text) {
+            Some(signature) => signature?,
+            None => self.signer.sign(&text).await?,
+        };
+        signed(text, &signature)
     }
 
     /// Makes a proof at `now` with a signer that answers at once, like [`SoftwareKey`](crate::jose::SoftwareKey).
@@ -91,48 +122,66 @@ impl ProofMaker {
     /// # Errors
     /// See [`MakeError`]; `Sign` when the signer takes its time.
     pub fn make_now(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
-        let mut text = self.signing_input(request, now)?;
-        let signature = match self.signer.sign(text.as_bytes()).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(signature) => signature?,
-            Poll::Pending => return Err(SignError::KeyUnavailable(String::from("it does not sign at once")).into()),
-        };
-        append_signature(&mut text, &signature);
-        Ok(text)
+        let ath = request.token.map(Ath::of);
+        let text = self.signing_input(&request.hashed(ath.as_ref()), now)?;
+        let slow = || SignError::KeyUnavailable(String::from("it does not sign at once"));
+        let signature = self.signer.sign_at_once(&text).ok_or_else(slow)??;
+        signed(text, &signature)
     }
 
-    fn signing_input(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
-        let payload = claims(request, &sent_htu(request.url)?, &jti::draw()?, now).ok_or(SignError::Failed)?;
-        let mut text = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + ROOM_FOR_SIGNATURE);
-        text.push_str(&self.header);
-        encode_to(payload, &mut text);
+    fn signing_input(&self, request: &HashedRequest<'_>, now: Timestamp) -> Result<Vec<u8>, MakeError> {
+        let payload = claims(request, &SentHtu::of(request.url)?, &jti::draw()?, now).ok_or(SignError::Failed)?;
+        let mut text = Vec::with_capacity(self.header.len() + payload.len() * 4 / 3 + ROOM_FOR_SIGNATURE);
+        text.extend_from_slice(self.header.as_bytes());
+        append_base64url_to(&payload, &mut text);
         Ok(text)
+    }
+}
+
+impl<'a> ProofRequest<'a> {
+    const fn hashed(&self, ath: Option<&'a Ath>) -> HashedRequest<'a> {
+        HashedRequest { method: self.method, url: self.url, ath, nonce: self.nonce }
     }
 }
 
 /// The claims in the order in which RFC 9449 shows them, as JSON. Text and numbers only: there is nothing in it that
 /// could not be written.
-fn claims(request: &ProofRequest<'_>, htu: &str, jti: &[u8; 16], now: Timestamp) -> Option<Vec<u8>> {
+fn claims(request: &HashedRequest<'_>, htu: &SentHtu<'_>, jti: &[u8; 16], now: Timestamp) -> Option<Vec<u8>> {
+    let htu = htu.as_str();
     let nonce_length = request.nonce.map_or(0, str::len);
     let mut json = Vec::with_capacity(ROOM_FOR_CLAIMS + request.method.len() + htu.len() + nonce_length);
     json.extend_from_slice(br#"{"jti":""#);
     json.extend_from_slice(&encode_array::<22>(jti)?);
     json.extend_from_slice(br#"","htm":"#);
-    serde_json::to_writer(&mut json, request.method).ok()?;
-    json.extend_from_slice(br#","htu":"#);
-    serde_json::to_writer(&mut json, htu).ok()?;
-    json.extend_from_slice(br#","iat":"#);
+    push_text(request.method, &mut json)?;
+    json.extend_from_slice(br#","htu":""#);
+    json.extend_from_slice(htu.as_bytes());
+    json.extend_from_slice(br#"","iat":"#);
     serde_json::to_writer(&mut json, &now.seconds()).ok()?;
-    if let Some(token) = request.token {
+    if let Some(ath) = request.ath {
         json.extend_from_slice(br#","ath":""#);
-        json.extend_from_slice(Ath::of(token).text()?);
+        json.extend_from_slice(ath.text()?);
         json.push(b'"');
     }
     if let Some(nonce) = request.nonce {
         json.extend_from_slice(br#","nonce":"#);
-        serde_json::to_writer(&mut json, nonce).ok()?;
+        push_text(nonce, &mut json)?;
     }
     json.push(b'}');
     Some(json)
+}
+
+/// Appends `text` as a string of JSON. Methods, URLs and nonces hardly ever have anything to escape, which is quick to
+/// see; the serializer looks at them byte by byte.
+#[inline(never)]
+fn push_text(text: &str, json: &mut Vec<u8>) -> Option<()> {
+    if !text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        return serde_json::to_writer(json, text).ok();
+    }
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
+    Some(())
 }
 
 /// What the claims take beside method, target and nonce.
@@ -140,31 +189,11 @@ const ROOM_FOR_CLAIMS: usize = 160;
 /// Enough for all signatures but RSA's and ML-DSA's.
 const ROOM_FOR_SIGNATURE: usize = 192;
 
-fn append_signature(text: &mut String, signature: &[u8]) {
-    text.push('.');
-    encode_to(signature, text);
-}
-
-/// `url` without user information, query and fragment, as an HTTP client sends it.
-fn sent_htu(url: &str) -> Result<String, HtuError> {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let (scheme, rest) = url[..end].split_once("://").ok_or(HtuError::NotAbsolute)?;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    // Some URL parsers end the host at a back-slash: which server is meant would be a matter of opinion.
-    if authority.contains('\\') {
-        return Err(HtuError::Character);
-    }
-    let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host_and_port)| host_and_port);
-    let default_port = if scheme.eq_ignore_ascii_case("http") { ":80" } else { ":443" };
-    let without_port = host_and_port.strip_suffix(default_port).or_else(|| host_and_port.strip_suffix(':'));
-    let mut htu = String::with_capacity(url.len() + 1);
-    for part in [scheme, "://", without_port.unwrap_or(host_and_port)] {
-        htu.push_str(part);
-    }
-    htu.make_ascii_lowercase();
-    htu.push_str(if path.is_empty() { "/" } else { path });
-    Htu::parse(&htu)?;
-    Ok(htu)
+/// The compact serialization. It is ASCII, so that making a text of it cannot fail.
+fn signed(mut text: Vec<u8>, signature: &[u8]) -> Result<String, MakeError> {
+    text.push(b'.');
+    append_base64url_to(signature, &mut text);
+    Ok(String::from_utf8(text).map_err(|_| SignError::Failed)?)
 }
 
 #[cfg(test)]

@@ -7,13 +7,17 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{MakeError, ProofMaker, ProofRequest, claims, sent_htu};
+use super::{HashedRequest, MakeError, ProofMaker, ProofRequest, SentHtu, claims};
 use crate::ath::Ath;
 use crate::htu::{Htu, HtuError};
 use crate::jose::{
     Algorithm, ProofSigner, PublicJwk, SignError, Signing, SoftwareKey, decode_base64url, encode_base64url,
 };
 use crate::time::Timestamp;
+
+fn sent_htu(url: &str) -> Result<String, HtuError> {
+    Ok(SentHtu::of(url)?.as_str().to_owned())
+}
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -134,6 +138,10 @@ fn shows_nothing_secret() {
         nonce: Some("canary"),
     };
     assert_eq!(format!("{request:?}"), r#"ProofRequest { method: "GET", .. }"#);
+    let ath = Ath::of("canary");
+    let hashed =
+        HashedRequest { method: "GET", url: "https://u:canary@rs.example/", ath: Some(&ath), nonce: Some("canary") };
+    assert_eq!(format!("{hashed:?} {ath:?}"), r#"HashedRequest { method: "GET", .. } Ath(a7b2…)"#);
     assert!(!format!("{:?}", maker()).contains("canary"));
 }
 
@@ -153,16 +161,18 @@ struct SerializedClaims<'a> {
 proptest! {
     #[test]
     fn claims_are_written_as_a_serializer_writes_them(
-        (method, htu, jti) in (".*", ".*", any::<[u8; 16]>()),
+        (method, url, jti) in (".*", "https?://[a-z0-9.:-]{1,9}(/.{0,9}){0,3}", any::<[u8; 16]>()),
         (token, nonce) in (prop::option::of(".*"), prop::option::of(".*")),
         iat: i64,
     ) {
+        let Ok(htu) = SentHtu::of(&url) else { return Ok(()) };
         let (token, nonce) = (token.as_deref(), nonce.as_deref());
-        let request = ProofRequest { method: &method, url: "", token, nonce };
+        let hashed = token.map(Ath::of);
+        let request = HashedRequest { method: &method, url: "", ath: hashed.as_ref(), nonce };
         let serialized = SerializedClaims {
             jti: encode_base64url(jti),
             htm: &method,
-            htu: &htu,
+            htu: htu.as_str(),
             iat,
             ath: token.map(|token| Ath::of(token).to_string()),
             nonce,
