@@ -129,7 +129,7 @@ impl Enrolment {
         self.observer.tell(|| Step::Sent {
             server,
             method: target.method.to_string(),
-            url: target.endpoint.without_query(),
+            url: target.endpoint.without_query().to_owned(),
             jkt: *self.prover.maker.jkt(),
             algorithm: self.prover.maker.signer().algorithm(),
             with_proof: attempt.is_some(),

@@ -127,7 +127,8 @@ where
     B: RepeatBody,
 {
     let (head, body) = request.into_parts();
-    let mut signing = client.following_redirects(0).signing(&head.method, &head.uri.to_string())?;
+    let client = client.following_redirects(0);
+    let mut signing = client.signing(&head.method, &head.uri.to_string())?;
     // What is sent is what is signed, letter by letter.
     let uri: Uri = signing.url().parse().map_err(|_| CallError::Endpoint(EndpointError::NotAUrl))?;
     let mut pending = Some(body);

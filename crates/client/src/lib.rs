@@ -62,7 +62,7 @@ pub mod sessions;
 mod shown;
 mod token;
 
-pub use self::call::{CallError, Next, Signing};
+pub use self::call::{CallError, Credentials, Next, Signing};
 pub use self::client::{Client, OpenError};
 pub use self::config::ClientConfig;
 pub use self::discovery::{DiscoveryError, ResourceMetadata};
@@ -74,7 +74,7 @@ pub use self::layer::{BoxError, DpopClient, DpopClientLayer, Once, RepeatBody};
 pub use self::login::{Login, LoginError};
 #[cfg(feature = "reqwest-middleware")]
 pub use self::middleware::DpopMiddleware;
-pub use self::nonce::{Binding, Nonce, NonceJar};
+pub use self::nonce::{Binding, Nonce, NonceJar, ServerFacts};
 pub use self::observe::{Server, Step};
 pub use self::prover::{ClockOff, NonceError};
 pub use self::sessions::{Session, SessionStore};

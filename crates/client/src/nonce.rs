@@ -73,44 +73,47 @@ pub struct NonceJar {
 struct Place {
     binding: Binding,
     origin: String,
-    nonce: Option<Nonce>,
-    clock_offset: i64,
+    known: ServerFacts,
+}
+
+/// What is known of a server.
+#[derive(Clone, Debug, Default)]
+pub struct ServerFacts {
+    /// The nonce to use next.
+    pub nonce: Option<Nonce>,
+    /// Seconds that its clock is ahead of ours, as far as known.
+    pub clock_offset: i64,
 }
 
 impl NonceJar {
     /// How many (binding, origin) pairs are held.
     pub const CAPACITY: usize = 100;
 
-    /// The nonce to use next.
-    pub fn nonce(&self, binding: &Binding, origin: &str) -> Option<Nonce> {
+    /// What is known of `origin`.
+    pub fn known(&self, binding: &Binding, origin: &str) -> ServerFacts {
         let places = self.lock();
-        places.iter().find(|place| place.is_of(binding, origin)).and_then(|place| place.nonce.clone())
+        let place = places.iter().find(|place| place.is_of(binding, origin));
+        place.map(|place| place.known.clone()).unwrap_or_default()
     }
 
     /// Keeps the newest nonce of `origin`.
     pub fn put(&self, binding: &Binding, origin: &str, nonce: Nonce) {
-        self.touch(binding, origin, |place| place.nonce = Some(nonce));
-    }
-
-    /// Seconds that `origin`'s clock is ahead of ours, as far as known.
-    pub fn clock_offset(&self, binding: &Binding, origin: &str) -> i64 {
-        let places = self.lock();
-        places.iter().find(|place| place.is_of(binding, origin)).map_or(0, |place| place.clock_offset)
+        self.touch(binding, origin, |known| known.nonce = Some(nonce));
     }
 
     /// Keeps how far `origin`'s clock is ahead of ours, in seconds.
     pub fn put_clock_offset(&self, binding: &Binding, origin: &str, seconds: i64) {
-        self.touch(binding, origin, |place| place.clock_offset = seconds);
+        self.touch(binding, origin, |known| known.clock_offset = seconds);
     }
 
-    fn touch(&self, binding: &Binding, origin: &str, change: impl FnOnce(&mut Place)) {
+    fn touch(&self, binding: &Binding, origin: &str, change: impl FnOnce(&mut ServerFacts)) {
         let mut places = self.lock();
         let known = places.iter().position(|place| place.is_of(binding, origin));
         let mut place = known.map_or_else(
-            || Place { binding: binding.clone(), origin: origin.to_owned(), nonce: None, clock_offset: 0 },
+            || Place { binding: binding.clone(), origin: origin.to_owned(), known: ServerFacts::default() },
             |index| places.remove(index),
         );
-        change(&mut place);
+        change(&mut place.known);
         if places.len() >= Self::CAPACITY {
             places.remove(0);
         }
@@ -149,9 +152,9 @@ mod tests {
         jar.put(&one, "https://a", nonce("n1"));
         jar.put(&one, "https://a", nonce("n2"));
         jar.put(&other, "https://a", nonce("n3"));
-        assert_eq!(jar.nonce(&one, "https://a"), Some(nonce("n2")));
-        assert_eq!(jar.nonce(&other, "https://a"), Some(nonce("n3")));
-        assert_eq!(jar.nonce(&one, "https://b"), None);
+        assert_eq!(jar.known(&one, "https://a").nonce, Some(nonce("n2")));
+        assert_eq!(jar.known(&other, "https://a").nonce, Some(nonce("n3")));
+        assert_eq!(jar.known(&one, "https://b").nonce, None);
     }
 
     #[test]
@@ -162,9 +165,9 @@ mod tests {
         }
         jar.put(&binding, "https://0", nonce("again"));
         jar.put(&binding, "https://new", nonce("n"));
-        assert_eq!(jar.nonce(&binding, "https://0"), Some(nonce("again")));
-        assert_eq!(jar.nonce(&binding, "https://1"), None, "the one not touched for longest goes");
-        assert_eq!(jar.nonce(&binding, "https://2"), Some(nonce("n")));
+        assert_eq!(jar.known(&binding, "https://0").nonce, Some(nonce("again")));
+        assert_eq!(jar.known(&binding, "https://1").nonce, None, "the one not touched for longest goes");
+        assert_eq!(jar.known(&binding, "https://2").nonce, Some(nonce("n")));
         assert_eq!(jar.lock().len(), NonceJar::CAPACITY);
     }
 
@@ -173,8 +176,8 @@ mod tests {
         let (jar, binding) = (NonceJar::default(), Binding::new("one"));
         jar.put_clock_offset(&binding, "https://a", -600);
         jar.put(&binding, "https://a", nonce("n"));
-        assert_eq!(jar.clock_offset(&binding, "https://a"), -600);
-        assert_eq!(jar.clock_offset(&binding, "https://b"), 0);
+        assert_eq!(jar.known(&binding, "https://a").clock_offset, -600);
+        assert_eq!(jar.known(&binding, "https://b").clock_offset, 0);
     }
 
     #[test]

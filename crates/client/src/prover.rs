@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign_dpop::headers::DPOP;
 use countersign_dpop::jose::SignError;
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_dpop::{MakeError, ProofMaker, ProofRequest};
+use countersign_dpop::{AthText, HashedRequest, MakeError, ProofMaker};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::http::{Endpoint, read_date};
@@ -21,17 +20,17 @@ pub(crate) struct Prover {
     binding: Binding,
 }
 
-/// What a proof is attached for.
+/// What a proof is made for.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) method: &'a Method,
     pub(crate) endpoint: &'a Endpoint,
-    pub(crate) token: Option<&'a str>,
+    /// The hash of the token that goes with it.
+    pub(crate) ath: Option<&'a AthText>,
 }
 
 /// One request as it went out.
 pub(crate) struct Attempt {
-    pub(crate) proof: HeaderValue,
     pub(crate) nonce: Option<Nonce>,
     /// Our clock, not corrected.
     local: Timestamp,
@@ -92,29 +91,27 @@ impl Prover {
 
     /// The time at `endpoint`'s server, as far as known.
     pub(crate) fn now_at(&self, endpoint: &Endpoint) -> Timestamp {
-        self.clock.now().plus(self.jar.clock_offset(&self.binding, endpoint.origin()))
+        self.clock.now().plus(self.jar.known(&self.binding, endpoint.origin()).clock_offset)
     }
 
-    /// Makes a fresh proof for `target` and sets the `DPoP` field.
-    pub(crate) async fn attach(
+    /// Makes a fresh proof for `target`: the value of the `DPoP` field.
+    pub(crate) async fn prove(
         &self,
-        headers: &mut HeaderMap,
         target: Target<'_>,
         attempts: &Attempts,
-    ) -> Result<Attempt, MakeError> {
-        let origin = target.endpoint.origin();
-        let nonce = attempts.next_nonce.clone().or_else(|| self.jar.nonce(&self.binding, origin));
-        let (local, offset) = (self.clock.now(), self.jar.clock_offset(&self.binding, origin));
-        let request = ProofRequest {
+    ) -> Result<(HeaderValue, Attempt), MakeError> {
+        let known = self.jar.known(&self.binding, target.endpoint.origin());
+        let nonce = attempts.next_nonce.clone().or(known.nonce);
+        let (local, offset) = (self.clock.now(), known.clock_offset);
+        let request = HashedRequest {
             method: target.method.as_str(),
             url: target.endpoint.as_str(),
-            token: target.token,
+            ath: target.ath,
             nonce: nonce.as_ref().map(Nonce::as_str),
         };
         // A compact JWS has no character that a field's value could not have.
-        let proof = secret_field(self.maker.make(&request, local.plus(offset)).await?).ok_or(SignError::Failed)?;
-        headers.insert(DPOP, proof.clone());
-        Ok(Attempt { proof, nonce, local, offset })
+        let made = self.maker.make_hashed(&request, local.plus(offset)).await?;
+        Ok((secret_field(made).ok_or(SignError::Failed)?, Attempt { nonce, local, offset }))
     }
 
     /// Keeps the nonce of an answer, whatever its status. True when there is one.

@@ -7,7 +7,7 @@ mod signing;
 use http::header;
 
 pub use self::error::CallError;
-pub use self::signing::{Next, Signing};
+pub use self::signing::{Credentials, Next, Signing};
 use crate::client::Client;
 use crate::http::{Endpoint, RequestBody, ResponseBody, TransportError};
 use crate::prover::NonceError;

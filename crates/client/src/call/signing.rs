@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_dpop::ErrorCode;
 use countersign_dpop::headers::DPOP;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::call::CallError;
 use crate::call::refusal::read_refusal;
@@ -34,8 +34,8 @@ use crate::token::{AccessToken, Source, TokenKind};
 /// # Ok(())
 /// # }
 /// ```
-pub struct Signing {
-    client: Client,
+pub struct Signing<'a> {
+    client: &'a Client,
     method: Method,
     endpoint: Endpoint,
     attempts: Attempts,
@@ -48,6 +48,15 @@ struct Sent {
     attempt: Option<Attempt>,
     token: Arc<AccessToken>,
     source: Source,
+}
+
+/// What goes with one attempt. Both are printed nowhere, and wiped with their last clones.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The value of `Authorization`.
+    pub authorization: HeaderValue,
+    /// The value of `DPoP`; `None` for a token that is not bound.
+    pub proof: Option<HeaderValue>,
 }
 
 /// What to do with an answer.
@@ -69,7 +78,7 @@ impl Client {
     ///
     /// # Errors
     /// [`CallError::Endpoint`], [`CallError::OutsideResource`], [`CallError::NoResource`].
-    pub fn signing(&self, method: &Method, url: &str) -> Result<Signing, CallError> {
+    pub fn signing(&self, method: &Method, url: &str) -> Result<Signing<'_>, CallError> {
         self.signing_at(method, Endpoint::parse(url)?)
     }
 
@@ -77,10 +86,10 @@ impl Client {
     ///
     /// # Errors
     /// [`CallError::OutsideResource`], [`CallError::NoResource`].
-    pub fn signing_at(&self, method: &Method, endpoint: Endpoint) -> Result<Signing, CallError> {
+    pub fn signing_at(&self, method: &Method, endpoint: Endpoint) -> Result<Signing<'_>, CallError> {
         self.require_within_reach(&endpoint)?;
         Ok(Signing {
-            client: self.clone(),
+            client: self,
             method: method.clone(),
             endpoint,
             attempts: Attempts::default(),
@@ -99,7 +108,7 @@ impl Client {
     }
 }
 
-impl Signing {
+impl Signing<'_> {
     /// The method to send.
     pub const fn method(&self) -> &Method {
         &self.method
@@ -122,17 +131,30 @@ impl Signing {
     /// or proof cannot be had.
     pub async fn attach(&mut self, headers: &mut HeaderMap) -> Result<(), CallError> {
         refuse_credentials(headers)?;
+        let Credentials { authorization, proof } = self.credentials().await?;
+        headers.insert(header::AUTHORIZATION, authorization);
+        if let Some(proof) = proof {
+            headers.insert(DPOP, proof);
+        }
+        Ok(())
+    }
+
+    /// What [`Signing::attach`] sets, for a transport that sets it by itself.
+    ///
+    /// # Errors
+    /// [`CallError::Token`] and others when token or proof cannot be had.
+    pub async fn credentials(&mut self) -> Result<Credentials, CallError> {
         let enrolment = &self.client.enrolment;
         let (token, source) = self.client.token_and_source().await?;
-        headers.insert(header::AUTHORIZATION, token.authorization());
-        let target = Target { method: &self.method, endpoint: &self.endpoint, token: Some(token.expose_secret()) };
-        let attempt = match token.kind() {
-            TokenKind::Dpop => Some(enrolment.prover.attach(headers, target, &self.attempts).await?),
-            TokenKind::Bearer => None,
+        let target = Target { method: &self.method, endpoint: &self.endpoint, ath: Some(token.ath()) };
+        let (proof, attempt) = match token.kind() {
+            TokenKind::Dpop => Some(enrolment.prover.prove(target, &self.attempts).await?).unzip(),
+            TokenKind::Bearer => (None, None),
         };
         enrolment.tell_sent(Server::Resource, target, attempt.as_ref());
+        let authorization = token.authorization();
         self.sent = Some(Sent { attempt, token, source });
-        Ok(())
+        Ok(Credentials { authorization, proof })
     }
 
     /// Learns from an answer and says what to do. The request is sent again once for each of these: the server asks
@@ -219,7 +241,7 @@ impl Signing {
     }
 }
 
-impl std::fmt::Debug for Signing {
+impl std::fmt::Debug for Signing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Signing").field("method", &self.method).field("url", &self.endpoint).finish_non_exhaustive()
     }

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use countersign_dpop::ErrorCode;
+use countersign_dpop::headers::DPOP;
 use countersign_dpop::jose::{JsonLimits, from_strict_json};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::enrolment::Enrolment;
 use crate::flows::TokenError;
 use crate::flows::token_answer::read_token_answer;
 use crate::http::{Answer, Endpoint, Form};
+use crate::nonce::Nonce;
 use crate::observe::{Server, Step};
 use crate::prover::{Attempt, Attempts, Target};
 use crate::shown::shown_without;
@@ -74,6 +76,7 @@ pub(crate) async fn post(
 
 /// One request and its answer.
 struct Exchange {
+    proof: Option<HeaderValue>,
     attempt: Option<Attempt>,
     answer: Answer,
     /// What the client proved itself with and what it sent, to be kept out of messages.
@@ -93,11 +96,14 @@ async fn send(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     let (now, registration) = (enrolment.prover.now_at(endpoint), &enrolment.registration);
     let presented = enrolment.authenticator.authenticate(registration, now, &mut form, &mut headers).await?;
-    let target = Target { method: &Method::POST, endpoint, token: None };
-    let attempt = match proving {
-        Proving::Yes => Some(enrolment.prover.attach(&mut headers, target, attempts).await?),
-        Proving::No => None,
+    let target = Target { method: &Method::POST, endpoint, ath: None };
+    let (proof, attempt) = match proving {
+        Proving::Yes => Some(enrolment.prover.prove(target, attempts).await?).unzip(),
+        Proving::No => (None, None),
     };
+    if let Some(proof) = &proof {
+        headers.insert(DPOP, proof.clone());
+    }
     enrolment.tell_sent(Server::Authorization, target, attempt.as_ref());
 
     let mut request = http::Request::new(Bytes::copy_from_slice(form.as_bytes()));
@@ -108,7 +114,7 @@ async fn send(
     let nonce_given = enrolment.prover.learn_nonce(endpoint, &answer.headers);
     let mut secrets = form.into_secrets();
     secrets.extend([presented, Zeroizing::new(enrolment.authenticator.secret().to_owned())]);
-    Ok(Exchange { attempt, answer, secrets, nonce_given })
+    Ok(Exchange { proof, attempt, answer, secrets, nonce_given })
 }
 
 struct Refusal {
@@ -144,10 +150,8 @@ impl Exchange {
 
     fn shown(&self, text: &str) -> Option<String> {
         let mut secrets: Vec<&str> = self.secrets.iter().map(|secret| secret.as_str()).collect();
-        if let Some(attempt) = &self.attempt {
-            secrets.push(attempt.proof.to_str().unwrap_or_default());
-            secrets.push(attempt.nonce.as_ref().map_or("", |nonce| nonce.as_str()));
-        }
+        secrets.extend(self.proof.as_ref().and_then(|proof| proof.to_str().ok()));
+        secrets.extend(self.attempt.as_ref().and_then(|attempt| attempt.nonce.as_ref()).map(Nonce::as_str));
         shown_without(text, &secrets)
     }
 

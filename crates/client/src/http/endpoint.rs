@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use reqwest::Url;
 
@@ -9,9 +10,10 @@ use reqwest::Url;
 /// carries neither.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Endpoint {
-    url: Url,
-    /// How much of it is the origin, in bytes.
-    origin: usize,
+    /// As the library writes it.
+    text: String,
+    /// Where the path is in it: the origin goes before, the query behind.
+    path: Range<usize>,
 }
 
 impl Endpoint {
@@ -40,34 +42,42 @@ impl Endpoint {
 
     /// There is no user information and no default port in the text, and the path begins with a slash.
     fn of(url: Url) -> Self {
-        let host = url.scheme().len().saturating_add("://".len());
-        let path = url.as_str().get(host..).and_then(|rest| rest.find('/'));
-        let origin = path.map_or(url.as_str().len(), |length| host.saturating_add(length));
-        Self { url, origin }
+        let text = String::from(url);
+        let (scheme, _) = text.split_once("://").unwrap_or_default();
+        let host = scheme.len().saturating_add("://".len());
+        let path = text.get(host..).and_then(|rest| rest.find('/'));
+        let start = path.map_or(text.len(), |length| host.saturating_add(length));
+        let query = text.get(start..).and_then(|rest| rest.find('?'));
+        let end = query.map_or(text.len(), |length| start.saturating_add(length));
+        Self { text, path: start..end }
+    }
+
+    /// The library's form of it. Never an error: it was parsed once.
+    fn url(&self) -> Result<Url, EndpointError> {
+        Url::parse(&self.text).map_err(|_| EndpointError::NotAUrl)
     }
 
     /// Scheme, host and, unless it is the scheme's default, port.
     pub fn origin(&self) -> &str {
-        self.url.as_str().get(..self.origin).unwrap_or_default()
+        self.text.get(..self.path.start).unwrap_or_default()
     }
 
     /// The path and, if there is one, the query, as they are sent and signed.
     pub fn path_and_query(&self) -> &str {
-        self.url.as_str().get(self.origin..).unwrap_or("/")
+        self.text.get(self.path.start..).unwrap_or("/")
     }
 
     /// True when the host is `localhost`, in `127.0.0.0/8`, or `[::1]`.
     pub fn is_loopback(&self) -> bool {
-        let host = self.url.host_str().unwrap_or_default();
+        let Ok(url) = self.url() else { return false };
+        let host = url.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
     /// The URL as it is called, without its query.
-    pub fn without_query(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.into()
+    pub fn without_query(&self) -> &str {
+        self.text.get(..self.path.end).unwrap_or_default()
     }
 
     /// True when `url` is this one or below it: the same origin, and a path that goes on from this one's at a slash.
@@ -80,7 +90,7 @@ impl Endpoint {
 
     /// The same with `query` after the query that it has.
     pub(crate) fn with_more_query(&self, query: &str) -> Result<Self, EndpointError> {
-        let mut url = self.url.clone();
+        let mut url = self.url()?;
         let whole = match url.query() {
             Some(old) if !old.is_empty() => format!("{old}&{query}"),
             _ => query.to_owned(),
@@ -96,13 +106,29 @@ impl Endpoint {
     /// [`EndpointError::TooLong`].
     pub fn with_target(&self, path: &str, query: Option<&str>) -> Result<Self, EndpointError> {
         let length = path.len().saturating_add(query.map_or(0, |query| query.len().saturating_add(1)));
-        if self.origin.saturating_add(length) > Self::MAX_LENGTH {
+        if self.path.start.saturating_add(length) > Self::MAX_LENGTH {
             return Err(EndpointError::TooLong);
         }
-        let mut url = self.url.clone();
+        if is_plain_path(path) && query.is_none_or(is_plain_query) {
+            return Ok(self.with_plain_target(path, query, length));
+        }
+        let mut url = self.url()?;
         url.set_path(path);
         url.set_query(query);
-        Ok(Self { url, origin: self.origin })
+        Ok(Self::of(url))
+    }
+
+    /// The same for a path and a query that the library writes as they are.
+    fn with_plain_target(&self, path: &str, query: Option<&str>, length: usize) -> Self {
+        let mut text = String::with_capacity(self.path.start.saturating_add(length));
+        text.push_str(self.origin());
+        text.push_str(path);
+        let path = self.path.start..text.len();
+        if let Some(query) = query {
+            text.push('?');
+            text.push_str(query);
+        }
+        Self { text, path }
     }
 
     /// Where `location`, perhaps relative, leads from here.
@@ -110,32 +136,52 @@ impl Endpoint {
         if location.len() > Self::MAX_LENGTH {
             return Err(EndpointError::TooLong);
         }
-        let url = self.url.join(location).map_err(|_| EndpointError::NotAUrl)?;
+        let url = self.url()?.join(location).map_err(|_| EndpointError::NotAUrl)?;
         Self::parse(url.as_str())
     }
 
     pub(crate) fn is_https(&self) -> bool {
-        self.url.scheme() == "https"
+        self.text.starts_with("https:")
     }
 
     /// The path.
     pub fn path(&self) -> &str {
-        self.url.path()
+        self.text.get(self.path.clone()).unwrap_or("/")
     }
 
     /// The whole, as it is sent and signed. The query may hold secrets.
     pub fn as_str(&self) -> &str {
-        self.url.as_str()
+        &self.text
     }
+}
 
-    pub(crate) fn to_url(&self) -> Url {
-        self.url.clone()
-    }
+/// True for a path in which the library would change nothing: it begins with a slash, nothing in it is encoded or has
+/// to be, and no segment begins with a dot.
+fn is_plain_path(path: &str) -> bool {
+    let mut after_slash = false;
+    let is_plain = |byte: u8| {
+        let is_first_dot = after_slash && byte == b'.';
+        after_slash = byte == b'/';
+        is_unchanged(byte) && !is_first_dot
+    };
+    path.starts_with('/') && path.bytes().all(is_plain)
+}
+
+/// The same for a query.
+fn is_plain_query(query: &str) -> bool {
+    query.bytes().all(|byte| is_unchanged(byte) || matches!(byte, b'?' | b'%'))
+}
+
+const fn is_unchanged(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'(' | b')' | b'*' | b'+')
+        || matches!(byte, b',' | b';' | b'=' | b':' | b'@')
 }
 
 /// True when decoding slashes, back-slashes and dots gives a segment `..`.
 fn climbs(path: &str) -> bool {
-    if !path.contains("..") && !path.contains('%') {
+    let mut pairs = path.as_bytes().windows(2);
+    if !path.contains('%') && !pairs.any(|pair| pair == b"..") {
         return false;
     }
     let lower = path.to_ascii_lowercase().replace("%25", "%");
@@ -146,7 +192,7 @@ fn climbs(path: &str) -> bool {
 impl fmt::Display for Endpoint {
     /// Without the query, which may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.without_query())
+        f.write_str(self.without_query())
     }
 }
 
@@ -181,7 +227,10 @@ mod tests {
 
     /// Whatever URL it is, its parts are those that the library's own parser finds.
     fn require_same_parts(endpoint: &Endpoint) -> Result<(), TestCaseError> {
-        prop_assert_eq!(endpoint.origin(), endpoint.url.origin().ascii_serialization());
+        let url = endpoint.url().expect("a URL");
+        prop_assert_eq!(endpoint.origin(), url.origin().ascii_serialization());
+        prop_assert_eq!(endpoint.path(), url.path());
+        prop_assert_eq!(endpoint.without_query(), url.as_str().split('?').next().unwrap_or_default());
         prop_assert_eq!(format!("{}{}", endpoint.origin(), endpoint.path_and_query()), endpoint.as_str());
         prop_assert!(endpoint.path_and_query().starts_with('/'));
         Ok(())
@@ -200,6 +249,7 @@ mod tests {
             let whole = Endpoint::parse(&format!("{origin}{path}{query_part}")).expect("a URL");
             require_same_parts(&whole)?;
             let made = base.with_target(&path, query.as_deref()).expect("a URL");
+            require_same_parts(&made)?;
             prop_assert_eq!(made.as_str(), whole.as_str());
         }
     }

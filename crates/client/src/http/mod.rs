@@ -125,7 +125,7 @@ impl Http {
         if endpoint.is_https() && self.roots == Roots::None {
             return Err(TransportError::NoCertificates);
         }
-        Ok(self.client.request(method, endpoint.to_url()).headers(headers))
+        Ok(self.client.request(method, endpoint.as_str()).headers(headers))
     }
 }
 

@@ -1,8 +1,8 @@
 //! One token, fetched by one caller for all.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use countersign_dpop::time::Timestamp;
 use tokio::sync::Mutex;
@@ -14,14 +14,16 @@ use crate::token::AccessToken;
 /// what it gets, a failure included.
 #[derive(Default)]
 pub(crate) struct TokenCache {
-    state: Mutex<State>,
+    /// Looked at by every call, and changed only by who has the fetching too.
+    held: std::sync::Mutex<Option<Arc<AccessToken>>>,
+    fetching: Mutex<Fetching>,
     /// How many fetches have ended.
     fetches: AtomicU64,
 }
 
+/// What the last fetches came to. Locked for as long as one is under way.
 #[derive(Default)]
-struct State {
-    held: Option<Arc<AccessToken>>,
+struct Fetching {
     /// The last one that a server refused.
     refused: Option<Arc<AccessToken>>,
     failure: Option<TokenError>,
@@ -42,8 +44,7 @@ impl TokenCache {
         R: Future<Output = Result<(AccessToken, Source), TokenError>> + Send,
     {
         let seen = self.fetches.load(Ordering::Acquire);
-        let held = self.state.try_lock().ok().and_then(|state| state.held.clone());
-        match held.filter(|token| token.is_usable(now)) {
+        match self.usable(now) {
             Some(held) => Ok((held, Source::Kept)),
             // Rare and large: every call would carry the room for it along.
             None => Box::pin(self.wait(seen, now, fetch)).await,
@@ -56,38 +57,48 @@ impl TokenCache {
         F: FnOnce(Option<Arc<AccessToken>>) -> R + Send,
         R: Future<Output = Result<(AccessToken, Source), TokenError>> + Send,
     {
-        let mut state = self.state.lock().await;
-        if let Some(held) = state.held.as_ref().filter(|token| token.is_usable(now)) {
-            return Ok((held.clone(), Source::Kept));
+        let mut fetching = self.fetching.lock().await;
+        if let Some(held) = self.usable(now) {
+            return Ok((held, Source::Kept));
         }
         if self.fetches.load(Ordering::Acquire) != seen
-            && let Some(failure) = &state.failure
+            && let Some(failure) = &fetching.failure
         {
             return Err(failure.clone());
         }
-        let fetched = fetch(state.refused.clone()).await.map(|(token, source)| (Arc::new(token), source));
-        state.held = fetched.as_ref().ok().map(|(token, _)| token.clone());
-        state.failure = fetched.as_ref().err().cloned();
+        let fetched = fetch(fetching.refused.clone()).await.map(|(token, source)| (Arc::new(token), source));
+        *self.held() = fetched.as_ref().ok().map(|(token, _)| token.clone());
+        fetching.failure = fetched.as_ref().err().cloned();
         self.fetches.fetch_add(1, Ordering::Release);
         fetched
     }
 
     /// Forgets `token`, unless another has taken its place already.
     pub(crate) async fn discard(&self, token: &Arc<AccessToken>) {
-        let mut state = self.state.lock().await;
-        if state.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, token)) {
-            state.refused = state.held.take();
+        let mut fetching = self.fetching.lock().await;
+        let refused = self.held().take_if(|held| Arc::ptr_eq(held, token));
+        if refused.is_some() {
+            fetching.refused = refused;
         }
     }
 
     /// Takes the token that is held, and forgets it.
     pub(crate) async fn take(&self) -> Option<Arc<AccessToken>> {
-        std::mem::take(&mut *self.state.lock().await).held
+        *self.fetching.lock().await = Fetching::default();
+        self.held().take()
     }
 
     /// Forgets whatever is kept.
     pub(crate) async fn clear(&self) {
-        *self.state.lock().await = State::default();
+        drop(self.take().await);
+    }
+
+    fn usable(&self, now: Timestamp) -> Option<Arc<AccessToken>> {
+        self.held().as_ref().filter(|token| token.is_usable(now)).cloned()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<AccessToken>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

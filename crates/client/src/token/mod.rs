@@ -6,6 +6,7 @@ mod watch;
 use std::fmt;
 
 use bytes::Bytes;
+use countersign_dpop::AthText;
 use countersign_dpop::time::Timestamp;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -72,6 +73,8 @@ pub struct AccessToken {
     text: SecretString,
     /// Scheme and token, as they are sent. Its bytes are wiped with the last clone.
     field: HeaderValue,
+    /// What proofs say of it.
+    ath: AthText,
     kind: TokenKind,
     scope: Option<String>,
     expires_at: Option<Timestamp>,
@@ -106,7 +109,7 @@ impl AccessToken {
     ) -> Option<Self> {
         let fits = (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         let field = fits.then(|| secret_field(format!("{} {text}", kind.scheme())))??;
-        Some(Self { text: text.into(), field, kind, scope, expires_at, renew_at })
+        Some(Self { text: text.into(), field, ath: AthText::of(text), kind, scope, expires_at, renew_at })
     }
 
     /// The token itself. Keep it out of logs, arguments and environments.
@@ -137,6 +140,11 @@ impl AccessToken {
     /// True while it is good for a request at `now`.
     pub fn is_usable(&self, now: Timestamp) -> bool {
         self.renew_at.is_none_or(|renew_at| now < renew_at)
+    }
+
+    /// Its hash, as proofs that go with it say it.
+    pub(crate) const fn ath(&self) -> &AthText {
+        &self.ath
     }
 
     /// The value of `Authorization`.
