@@ -21,12 +21,12 @@ use zeroize::Zeroizing;
 use crate::approval::Approvals;
 use crate::binding::{Binding, BindingName, BindingSettings, Listen};
 use crate::control;
-use crate::door::{Door, DoorBody, Entrance, Shared, forwarder};
+use crate::door::{Door, DoorBody, Shared, forwarder};
 use crate::journal::{Entry, Event, Head, Journal, JournalError};
 use crate::listener::{Bound, ListenError};
 use crate::lock::{Lock, LockError};
 use crate::place::Place;
-use crate::policy::RateLimit;
+use crate::visit::{Visit, Way};
 
 /// How an agent behaves, whatever its bindings.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ pub struct Running {
     pub url: Option<String>,
     /// The socket, if it has one.
     pub socket: Option<PathBuf>,
-    door: Door,
+    visit: Arc<Visit>,
 }
 
 impl Agent {
@@ -138,7 +138,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Journal`] when its first line cannot be written.
     pub fn new(settings: AgentSettings, journal: Journal, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
-        journal.write_through(Entry::new(Event::Started))?;
+        journal.write_through(&Entry::new(Event::Started))?;
         let shared = Shared {
             journal,
             approvals: Arc::new(Approvals::new(settings.approval_wait, Arc::clone(&clock))),
@@ -171,13 +171,13 @@ impl Agent {
         let jkt = binding.jkt().to_string();
         let mut entry = Entry::new(Event::Opened).of(binding.name.as_str());
         entry.jkt = Some(jkt.as_str().into());
-        shared.journal.write(entry)?;
+        shared.journal.write(&entry)?;
         let door = Door { binding: Arc::clone(&binding), shared };
         let running = Running {
             url: bound.url(),
             socket: bound.socket().map(Path::to_owned),
             binding: Arc::clone(&binding),
-            door: door.clone(),
+            visit: Arc::new(Visit::new(door.clone(), Way::Inside)),
         };
         let opened = Opened {
             binding: Arc::clone(&binding),
@@ -232,7 +232,7 @@ impl Agent {
     ///
     /// # Errors
     /// See [`JournalError`].
-    pub fn record(&self, entry: Entry<'_>) -> Result<(), JournalError> {
+    pub fn record(&self, entry: &Entry<'_>) -> Result<(), JournalError> {
         self.0.shared.journal.write_through(entry)
     }
 
@@ -248,7 +248,7 @@ impl Agent {
     pub fn lock(&self, password: Option<&Zeroizing<String>>) -> Result<(), LockError> {
         self.0.shared.lock.close(password)?;
         self.0.shared.approvals.forget();
-        let _ = self.0.shared.journal.write_through(Entry::new(Event::Locked));
+        let _ = self.0.shared.journal.write_through(&Entry::new(Event::Locked));
         Ok(())
     }
 
@@ -258,7 +258,7 @@ impl Agent {
     /// See [`LockError`].
     pub fn unlock(&self, password: Option<&Zeroizing<String>>) -> Result<(), LockError> {
         self.0.shared.lock.open(password, self.0.shared.clock.now())?;
-        let _ = self.0.shared.journal.write_through(Entry::new(Event::Unlocked));
+        let _ = self.0.shared.journal.write_through(&Entry::new(Event::Unlocked));
         Ok(())
     }
 
@@ -270,8 +270,9 @@ impl Agent {
     pub async fn revoke(&self, name: &BindingName) -> Result<(), String> {
         let opened = self.read_bindings().get(name).cloned();
         let Opened { binding, kept, .. } = opened.ok_or_else(|| "there is no such binding".to_owned())?;
-        binding.revoked.cancel();
-        let written = self.0.shared.journal.write_through(Entry::new(Event::Revoked).of(name.as_str()));
+        binding.revoke();
+        self.0.shared.lock.bell().notify_waiters();
+        let written = self.0.shared.journal.write_through(&Entry::new(Event::Revoked).of(name.as_str()));
         let forgotten = kept.map_or(Ok(()), |file| forget(&file));
         if let Some(revoke) = self.0.revoke.get() {
             revoke(binding).await?;
@@ -285,7 +286,7 @@ impl Agent {
         self.0.ending.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        let _ = self.0.shared.journal.write_through(Entry::new(Event::Stopped));
+        let _ = self.0.shared.journal.write_through(&Entry::new(Event::Stopped));
     }
 
     fn binding(&self, settings: BindingSettings) -> Result<Binding, AgentError> {
@@ -293,19 +294,7 @@ impl Agent {
         let place = Place::parse(&settings.resource).map_err(resource)?;
         let upstream: Upstream = place.origin().parse().map_err(|_| resource(EndpointError::NotHttp))?;
         let forwarder = forwarder(self.forwarder(upstream)?);
-        let now = self.0.shared.clock.now();
-        Ok(Binding {
-            ends_at: settings.lifetime.map(|seconds| now.plus(i64::from(seconds))),
-            name: settings.name,
-            place,
-            client: settings.client,
-            forwarder,
-            policy: settings.policy,
-            rate: RateLimit::default(),
-            scope: settings.scope,
-            reason: settings.reason,
-            revoked: CancellationToken::new(),
-        })
+        Ok(Binding::new(settings, place, forwarder, self.0.shared.clock.now()))
     }
 
     /// Forwarders share what they trust: it is large.
@@ -361,8 +350,8 @@ impl Running {
         B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
         B::Error: Into<countersign_forward::BoxError>,
     {
-        let rest = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
-        self.door.answer(request, &Entrance { peer: None, rest: &rest, base: "" }).await
+        let (head, body) = request.into_parts();
+        Arc::clone(&self.visit).answer(head, body).await
     }
 }
 

@@ -4,12 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_client::Client;
 use countersign_dpop::jose::Jkt;
 use countersign_dpop::time::Timestamp;
 use countersign_forward::Forwarder;
-use tokio_util::sync::CancellationToken;
 
 use crate::place::Place;
 use crate::policy::{Policy, RateLimit};
@@ -98,10 +98,36 @@ pub struct Binding {
     pub(crate) reason: Option<String>,
     pub(crate) ends_at: Option<Timestamp>,
     /// Set for good when the binding is revoked.
-    pub(crate) revoked: CancellationToken,
+    revoked: AtomicBool,
 }
 
 impl Binding {
+    /// A binding made of `settings`, from `now` on.
+    pub(crate) fn new(settings: BindingSettings, place: Place, forwarder: Forwarder, now: Timestamp) -> Self {
+        Self {
+            ends_at: settings.lifetime.map(|seconds| now.plus(i64::from(seconds))),
+            name: settings.name,
+            place,
+            client: settings.client,
+            forwarder,
+            policy: settings.policy,
+            rate: RateLimit::default(),
+            scope: settings.scope,
+            reason: settings.reason,
+            revoked: AtomicBool::new(false),
+        }
+    }
+
+    /// Ends it for good.
+    pub(crate) fn revoke(&self) {
+        self.revoked.store(true, Ordering::Release);
+    }
+
+    /// True once it was revoked.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Acquire)
+    }
+
     /// Its name.
     pub const fn name(&self) -> &BindingName {
         &self.name

@@ -22,6 +22,7 @@ mod place;
 pub mod policy;
 mod port;
 mod refusal;
+mod visit;
 
 pub use self::agent::{Agent, AgentError, AgentSettings, Revoke, Revoking, Running};
 pub use self::binding::{Binding, BindingName, BindingSettings, Listen};

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, ORIGIN};
-use http::{HeaderName, Request, Response, StatusCode};
+use countersign_forward::Dormant;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustix::process::getuid;
-use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,16 +23,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::binding::Listen;
-use crate::door::{Door, DoorBody, Entrance};
+use crate::door::Door;
 use crate::journal::{Entry, Event};
-use crate::peer::{Peer, plain_method};
+use crate::peer::Peer;
 use crate::port::{KeptPort, SecretPath};
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Code;
+use crate::visit::{OpenPort, Visit, Way};
 
 /// Connections of one binding at a time; more wait.
 const MAX_CONNECTIONS: usize = 128;
-/// The longest head of a request, in bytes. The library takes no more than 100 fields.
-const MAX_HEAD: usize = 32_768;
 /// How much is read at a time, in bytes.
 const READ_AHEAD: usize = 65_536;
 /// How long to wait when the system has no more sockets to give.
@@ -42,7 +40,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const OTHERS: u32 = 0o077;
 /// The longest path that a socket's address holds, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A bound address.
 #[derive(Debug)]
@@ -204,13 +201,6 @@ struct Serving {
     tasks: TaskTracker,
 }
 
-/// How a request reached the machine.
-#[derive(Clone)]
-enum Way {
-    Socket(Arc<Peer>),
-    Port { authorities: Arc<[String; 2]>, base: Arc<str> },
-}
-
 impl Serving {
     async fn serve_socket(&self, listener: &UnixListener) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -225,29 +215,29 @@ impl Serving {
 
     fn take_socket(&self, stream: UnixStream, place: OwnedSemaphorePermit) {
         match Peer::of(&stream) {
-            Ok(peer) if peer.uid == getuid().as_raw() => self.spawn(stream, Way::Socket(Arc::new(peer)), place),
+            Ok(peer) if peer.uid == getuid().as_raw() => self.spawn(stream, Way::Socket(peer), place),
             Ok(peer) => {
                 let detail = "another user connected";
                 let mut entry = Entry::new(Event::Refused).of(self.door.binding.name.as_str()).saying(detail);
                 entry.code = Some(Code::A01.as_str().into());
                 entry.uid = Some(peer.uid);
                 entry.process = peer.chain.into_iter().take(1).collect();
-                let _ = self.door.shared.journal.write(entry);
+                let _ = self.door.shared.journal.write(&entry);
             }
             Err(fault) => tracing::warn!(%fault, "nobody knows who connected"),
         }
     }
 
     async fn serve_port(&self, listener: &TcpListener, address: SocketAddr, secret: &SecretPath) {
-        let authorities = Arc::new([address.to_string(), format!("localhost:{}", address.port())]);
-        let way = Way::Port { authorities, base: format!("/{}", secret.as_str()).into() };
+        let authorities = [address.to_string(), format!("localhost:{}", address.port())];
+        let port = Arc::new(OpenPort { authorities, base: format!("/{}", secret.as_str()) });
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         while let Some(place) = self.place(&places).await {
             let Some(accepted) = self.ending.run_until_cancelled(listener.accept()).await else { return };
             match accepted {
                 Ok((stream, _)) => {
                     let _ = stream.set_nodelay(true);
-                    self.spawn(stream, way.clone(), place);
+                    self.spawn(stream, Way::Port(Arc::clone(&port)), place);
                 }
                 Err(fault) => pause(&fault).await,
             }
@@ -262,28 +252,12 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (door, ending, idle) = (self.door.clone(), self.ending.clone(), self.idle);
+        let visit = Arc::new(Visit::new(self.door.clone(), way));
+        // Both are there for the connection's whole life, and hardly ever come: not to be looked at for each request.
+        let silence = Dormant::new(Arc::clone(&visit).silence(self.idle));
+        let ending = Dormant::new(self.ending.clone().cancelled_owned());
         self.tasks.spawn(async move {
-            let service = service_fn(move |request| {
-                let (door, way) = (door.clone(), way.clone());
-                async move { Ok::<_, Infallible>(answer(&door, &way, request).await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(idle)
-                .max_buf_size(READ_AHEAD)
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades();
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                biased;
-                ended = connection.as_mut() => ended,
-                () = ending.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(fault) = ended {
+            if let Err(fault) = serve_visit(visit, stream, silence, ending).await {
                 tracing::debug!(%fault, "a connection of a program ended early");
             }
             drop(place);
@@ -291,88 +265,44 @@ impl Serving {
     }
 }
 
+/// Serves a connection until it ends, is silent for too long, or the agent ends and no request is under way.
+async fn serve_visit<S>(
+    visit: Arc<Visit>,
+    stream: S,
+    silence: impl Future<Output = ()> + Unpin,
+    mut ending: impl Future<Output = ()> + Unpin,
+) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let visit = Arc::clone(&visit);
+        // The large future is made where it stays, and not moved here.
+        async move {
+            let (head, body) = request.into_parts();
+            Ok::<_, Infallible>(visit.answer(head, body).await)
+        }
+    });
+    let connection =
+        http1::Builder::new().max_buf_size(READ_AHEAD).serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let served = async {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return ended,
+            () = &mut ending => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    };
+    tokio::select! {
+        biased;
+        ended = served => ended,
+        () = silence => Ok(()),
+    }
+}
+
 /// A failing accept is either about one connection, or the system has no more to give.
 async fn pause(fault: &io::Error) {
     tracing::warn!(%fault, "no connection can be taken");
     tokio::time::sleep(PAUSE).await;
-}
-
-async fn answer(door: &Door, way: &Way, request: Request<Incoming>) -> Response<DoorBody> {
-    let target = match target(way, &request) {
-        Ok(target) => target,
-        Err(refusal) => return refuse(door, &request, &refusal),
-    };
-    let (peer, base) = match way {
-        Way::Socket(peer) => (Some(peer), ""),
-        Way::Port { base, .. } => (None, base.as_ref()),
-    };
-    door.answer(request, &Entrance { peer, rest: &target, base }).await
-}
-
-/// What follows the local address in the target, if the request may come in at all.
-fn target(way: &Way, request: &Request<Incoming>) -> Result<String, Refusal> {
-    let uri = request.uri();
-    // The library's own bound is on what it reads at a time.
-    let fields = request.headers().iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()));
-    let longest = uri.path_and_query().map_or(0, |target| target.as_str().len());
-    if fields.fold(longest, usize::saturating_add) > MAX_HEAD {
-        let (status, detail) = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too long");
-        return Err(Refusal::new(Code::A02, status, detail, ""));
-    }
-    if request.method() == http::Method::CONNECT {
-        let detail = "this is no proxy for other places";
-        return Err(Refusal::new(Code::A02, StatusCode::METHOD_NOT_ALLOWED, detail, ""));
-    }
-    // Some clients name the host in the target of every request. Here it may be this place only.
-    if uri.authority().is_some_and(|authority| !is_here(way, authority.as_str())) {
-        let detail = "the target names a host: this address stands for one resource only";
-        return Err(Refusal::new(Code::A02, StatusCode::MISDIRECTED_REQUEST, detail, "send the path alone"));
-    }
-    let whole = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    match way {
-        Way::Socket(_) => Ok(whole.to_owned()),
-        Way::Port { authorities, base } => {
-            refuse_pages(request, authorities)?;
-            let (front, rest) = whole.split_at_checked(base.len()).unwrap_or(("", ""));
-            let known = bool::from(front.as_bytes().ct_eq(base.as_bytes()));
-            if known && (rest.is_empty() || rest.starts_with(['/', '?'])) {
-                return Ok(rest.to_owned());
-            }
-            let detail = "nothing is here";
-            Err(Refusal::new(Code::A01, StatusCode::NOT_FOUND, detail, "use the address that the agent printed"))
-        }
-    }
-}
-
-/// True for the names by which this place is printed.
-fn is_here(way: &Way, authority: &str) -> bool {
-    match way {
-        Way::Socket(_) => authority == "localhost",
-        Way::Port { authorities, .. } => authorities.iter().any(|own| own == authority),
-    }
-}
-
-/// A page in a browser of this machine can send requests here, but not without saying whose page it is.
-fn refuse_pages(request: &Request<Incoming>, authorities: &[String; 2]) -> Result<(), Refusal> {
-    let headers = request.headers();
-    let mut hosts = headers.get_all(HOST).iter();
-    let host = hosts.next().and_then(|host| host.to_str().ok());
-    if hosts.next().is_some() || !host.is_some_and(|host| authorities.iter().any(|own| own == host)) {
-        let detail = "the Host field names another place";
-        return Err(Refusal::new(Code::A01, StatusCode::MISDIRECTED_REQUEST, detail, "use the address as printed"));
-    }
-    if headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE) {
-        let detail = "pages in a browser may not use this address";
-        return Err(Refusal::new(Code::A01, StatusCode::FORBIDDEN, detail, ""));
-    }
-    Ok(())
-}
-
-fn refuse(door: &Door, request: &Request<Incoming>, refusal: &Refusal) -> Response<DoorBody> {
-    let mut entry = Entry::new(Event::Refused).of(door.binding.name.as_str()).saying(refusal.detail.as_str());
-    entry.code = Some(refusal.code.as_str().into());
-    entry.status = Some(refusal.status.as_u16());
-    entry.method = Some(plain_method(request.method()));
-    let _ = door.shared.journal.write(entry);
-    DoorBody::refusal(refusal)
 }

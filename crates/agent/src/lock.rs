@@ -1,10 +1,11 @@
 //! The lock: while it is on, nothing is signed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::{pbkdf2, rand};
 use countersign_dpop::time::Timestamp;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 /// Whether the agent signs.
@@ -13,6 +14,10 @@ pub(crate) struct Lock {
     state: Mutex<State>,
     /// Seconds without a request after which it locks itself.
     idle: Option<u32>,
+    /// How often it went on: what began before ends with that.
+    closings: AtomicU64,
+    /// Rings when something ends what is under way: the lock, or the revocation of a binding.
+    bell: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -22,8 +27,6 @@ struct State {
     last_use: Timestamp,
     failures: u32,
     not_before: Timestamp,
-    /// Ends what is still streaming when the lock goes on.
-    streams: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -56,15 +59,13 @@ const ROUNDS: std::num::NonZeroU32 = std::num::NonZeroU32::new(200_000).expect("
 
 impl Lock {
     pub(crate) fn new(idle: Option<u32>, now: Timestamp) -> Self {
-        let state = State {
-            locked: false,
-            password: None,
-            last_use: now,
-            failures: 0,
-            not_before: now,
-            streams: CancellationToken::new(),
-        };
-        Self { state: Mutex::new(state), idle }
+        let state = State { locked: false, password: None, last_use: now, failures: 0, not_before: now };
+        Self { state: Mutex::new(state), idle, closings: AtomicU64::new(0), bell: Arc::default() }
+    }
+
+    /// Rings when something ends what is under way. Whoever hears it has to look whether it is meant.
+    pub(crate) const fn bell(&self) -> &Arc<Notify> {
+        &self.bell
     }
 
     /// True when it is on at `now`. The second is true when it went on just now, by itself.
@@ -75,16 +76,24 @@ impl Lock {
         }
         let idle = self.idle.is_some_and(|idle| now.since(state.last_use) > i64::from(idle));
         if idle {
-            state.close(None);
+            self.close_with(&mut state, None);
         }
         (idle, idle)
     }
 
-    /// Notes a request; the token ends with the lock's going on.
-    pub(crate) fn used(&self, now: Timestamp) -> CancellationToken {
+    /// Lets a request through and notes it: how often the lock had gone on. `None` while it is on.
+    pub(crate) fn enter(&self, now: Timestamp) -> Option<u64> {
         let mut state = self.lock_state();
+        if state.locked {
+            return None;
+        }
         state.last_use = now;
-        state.streams.clone()
+        Some(self.closings.load(Ordering::Acquire))
+    }
+
+    /// True when the lock has gone on since a request was let through.
+    pub(crate) fn has_closed_since(&self, closings: u64) -> bool {
+        self.closings.load(Ordering::Acquire) != closings
     }
 
     /// Locks; only `password` opens it again, if there is one.
@@ -94,7 +103,7 @@ impl Lock {
         if state.locked {
             return Err(LockError::Locked);
         }
-        state.close(password);
+        self.close_with(&mut state, password);
         Ok(())
     }
 
@@ -118,20 +127,18 @@ impl Lock {
         state.password = None;
         state.failures = 0;
         state.last_use = now;
-        state.streams = CancellationToken::new();
         Ok(())
+    }
+
+    fn close_with(&self, state: &mut State, password: Option<Password>) {
+        state.locked = true;
+        state.password = password;
+        self.closings.fetch_add(1, Ordering::AcqRel);
+        self.bell.notify_waiters();
     }
 
     fn lock_state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn close(&mut self, password: Option<Password>) {
-        self.locked = true;
-        self.password = password;
-        self.streams.cancel();
     }
 }
 
@@ -162,23 +169,25 @@ mod tests {
     #[test]
     fn opens_by_the_password_it_was_closed_with() {
         let lock = Lock::new(None, NOW);
-        let streams = lock.used(NOW);
+        let closings = lock.enter(NOW).expect("open");
+        assert!(!lock.has_closed_since(closings));
         lock.close(Some(&password("right"))).expect("closes");
         assert_eq!(lock.is_locked(NOW), (true, false));
-        assert!(streams.is_cancelled());
+        assert!(lock.has_closed_since(closings) && lock.enter(NOW).is_none());
         assert_eq!(lock.close(None), Err(LockError::Locked));
         assert_eq!(lock.open(None, NOW), Err(LockError::WrongPassword));
         assert_eq!(lock.open(Some(&password("wrong")), NOW), Err(LockError::WrongPassword));
         assert_eq!(lock.open(Some(&password("right")), NOW), Err(LockError::Wait { seconds: 2 }));
         assert_eq!(lock.open(Some(&password("right")), NOW.plus(2)), Ok(()));
         assert_eq!(lock.is_locked(NOW.plus(2)), (false, false));
+        assert!(lock.has_closed_since(closings), "what began before does not go on");
     }
 
     #[test]
     fn closes_by_itself_when_nobody_asks_for_anything() {
         let lock = Lock::new(Some(60), NOW);
         assert_eq!(lock.is_locked(NOW.plus(60)), (false, false));
-        lock.used(NOW.plus(60));
+        assert!(lock.enter(NOW.plus(60)).is_some());
         assert_eq!(lock.is_locked(NOW.plus(120)), (false, false));
         assert_eq!(lock.is_locked(NOW.plus(121)), (true, true));
         assert_eq!(lock.is_locked(NOW.plus(121)), (true, false));

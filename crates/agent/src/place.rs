@@ -88,7 +88,8 @@ fn leads_upwards(path: &str) -> bool {
 
 fn has_dots(path: &str) -> bool {
     // Most have none, which is quick to see.
-    path.contains("/.") && path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+    path.as_bytes().windows(2).any(|pair| pair == b"/.")
+        && path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 /// Every connection waits for the gateway to drain, and looks whenever it moves. What says so is shared by all
 /// connections and locked; here they meet at it twice in a connection's life, not for every request.
 #[derive(Debug)]
-pub(crate) struct Dormant<F> {
+pub struct Dormant<F> {
     future: Pin<Box<F>>,
     alarm: Option<Arc<Alarm>>,
 }
@@ -22,7 +22,8 @@ struct Alarm {
 }
 
 impl<F: Future> Dormant<F> {
-    pub(crate) fn new(future: F) -> Self {
+    /// Waits for `future`.
+    pub fn new(future: F) -> Self {
         Self { future: Box::pin(future), alarm: None }
     }
 }

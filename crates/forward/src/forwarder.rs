@@ -68,8 +68,9 @@ struct Way<'a> {
 pub struct Handover<'a> {
     /// How the request came in, for `X-Forwarded-*`.
     pub arrival: Option<Arrival<'a>>,
-    /// Fields that are set last, so that no `Connection` field of the client can take them off again.
-    pub set: HeaderMap,
+    /// Fields that are set last, so that no `Connection` field of the client can take them off again. Each takes the
+    /// place of all of its name.
+    pub set: Vec<(HeaderName, HeaderValue)>,
     /// Fields that a client cannot send as a trailer either.
     pub is_reserved: fn(&HeaderName) -> bool,
     /// Passes the request's head on as it came: order and letter case of the fields' names as they were (over
@@ -82,7 +83,7 @@ pub struct Handover<'a> {
 
 impl Default for Handover<'_> {
     fn default() -> Self {
-        Self { arrival: None, set: HeaderMap::new(), is_reserved: |_| false, untouched: false, tunnel_lifetime: None }
+        Self { arrival: None, set: Vec::new(), is_reserved: |_| false, untouched: false, tunnel_lifetime: None }
     }
 }
 
@@ -236,11 +237,8 @@ impl Forwarder {
         } else if takes_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
-        for (name, value) in std::mem::take(&mut handover.set) {
-            // Names are given only with the first of several values, and each of ours has one.
-            if let Some(name) = name {
-                headers.insert(name, value);
-            }
+        for (name, value) in handover.set.drain(..) {
+            headers.insert(name, value);
         }
         Ok(())
     }

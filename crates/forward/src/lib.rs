@@ -9,6 +9,7 @@
 mod answer;
 mod connect;
 mod connections;
+mod dormant;
 mod error;
 mod fields;
 mod forwarder;
@@ -22,6 +23,7 @@ mod upstream;
 mod x_forwarded;
 
 pub use self::answer::{AnswerBody, AnswerBodyError};
+pub use self::dormant::Dormant;
 pub use self::error::{BoxError, ForwardError};
 pub use self::fields::remove_all;
 pub use self::forwarder::{Forwarder, Handover, UpstreamHost};

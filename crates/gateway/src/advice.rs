@@ -66,7 +66,10 @@ impl Visit<'_> {
         self.door.metrics.decision(&verdict.decision, choice.label, verdict.nonce().is_some());
         let observes = verdict.decision.stage == Stage::Observe;
         let identity = match &verdict.outcome {
-            Outcome::Granted(access) if !observes => self.door.identity(access, choice.forwarder.upstream(), now)?,
+            Outcome::Granted(access) if !observes => {
+                let fields = self.door.identity(access, choice.forwarder.upstream(), now)?;
+                fields.into_iter().collect()
+            }
             Outcome::Granted(_) | Outcome::Observed(_) | Outcome::Refused(_) => HeaderMap::new(),
         };
         let story = Story {

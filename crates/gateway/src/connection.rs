@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use countersign_forward::OutOfPatience;
+use countersign_forward::{Dormant, OutOfPatience};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -20,7 +20,6 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::body::GatewayBody;
 use crate::config::GatewayLimits;
 use crate::door::{Door, Peer};
-use crate::dormant::Dormant;
 use crate::pace::{PacedBody, StreamExecutor};
 use crate::tls::{ServerTls, Socket};
 use crate::wire::{Linger, Notes, Protocol, WireGuard, WireLimits, detect};

@@ -117,10 +117,15 @@ impl Door {
     }
 
     /// What the upstream learns of the caller: the plain fields, or the assertion in place of them.
-    pub(crate) fn identity(&self, access: &Access, upstream: &Upstream, now: Timestamp) -> Result<HeaderMap, Trouble> {
+    pub(crate) fn identity(
+        &self,
+        access: &Access,
+        upstream: &Upstream,
+        now: Timestamp,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Trouble> {
         let Some(assertions) = &self.assertions else { return Ok(identity::fields(access)) };
         let assertion = assertions.make(access, &upstream.to_string(), now).ok_or(Trouble::NoAssertion)?;
-        Ok(HeaderMap::from_iter([(ASSERTION, assertion)]))
+        Ok(vec![(ASSERTION, assertion)])
     }
 
     /// Says when an answer was made, if it does not say so itself (RFC 9110 §6.6.1). Clients set their clocks by it.
@@ -330,11 +335,11 @@ impl<'a> Visit<'a> {
                 let left = lifetime(access, &verdict);
                 let now = Timestamp::from_seconds(verdict.decision.time);
                 let upstream = choice.forwarder.upstream();
-                let set = if observes { Ok(HeaderMap::new()) } else { self.door.identity(access, upstream, now) };
+                let set = if observes { Ok(Vec::new()) } else { self.door.identity(access, upstream, now) };
                 match set {
                     Ok(mut set) => {
                         if !observes {
-                            self.name(&mut set);
+                            set.extend(self.name_field());
                         }
                         let handover = Handover { set, tunnel_lifetime: Some(left), ..handover };
                         let mcp = mcp.filter(|_| !observes);
@@ -365,9 +370,13 @@ impl<'a> Visit<'a> {
 
     /// Says the gateway's name for the request, so that both sides can ask for it in the logs.
     pub(crate) fn name(&self, fields: &mut HeaderMap) {
-        if let Ok(id) = HeaderValue::from_str(&self.id) {
-            fields.insert(REQUEST_ID, id);
+        if let Some((name, id)) = self.name_field() {
+            fields.insert(name, id);
         }
+    }
+
+    fn name_field(&self) -> Option<(HeaderName, HeaderValue)> {
+        HeaderValue::from_str(&self.id).ok().map(|id| (REQUEST_ID, id))
     }
 
     /// An answer of the gateway's own. What is only observed gets no field that it would not have had.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use countersign_dpop::headers::DPOP;
 use countersign_resource::Access;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 const CLIENT: HeaderName = HeaderName::from_static("countersign-client");
 const ISSUER: HeaderName = HeaderName::from_static("countersign-issuer");
@@ -33,7 +33,7 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
 
 /// The fields that name the caller. A claim that the token does not have leaves its field out. All values share one
 /// piece of memory.
-pub(crate) fn fields(access: &Access) -> HeaderMap {
+pub(crate) fn fields(access: &Access) -> Vec<(HeaderName, HeaderValue)> {
     let scope = Some(access.scope()).filter(|scope| !scope.is_empty());
     let claims =
         [(SUBJECT, access.subject()), (CLIENT, access.client_id()), (SCOPE, scope), (ISSUER, Some(access.issuer()))];
@@ -42,11 +42,11 @@ pub(crate) fn fields(access: &Access) -> HeaderMap {
     let jkt = access.jkt().map(|jkt| push_plain(&mut text, jkt));
     let text = Bytes::from(text);
     // Room for the request's name too.
-    let mut fields = HeaderMap::with_capacity(places.len() + 2);
+    let mut fields = Vec::with_capacity(places.len() + 2);
     for (name, place) in places.into_iter().chain([(JKT, jkt)]) {
         // Never an error: what was pushed is visible ASCII.
         if let Some(Ok(value)) = place.map(|place| HeaderValue::from_maybe_shared(text.slice(place))) {
-            fields.insert(name, value);
+            fields.push((name, value));
         }
     }
     fields

@@ -57,7 +57,6 @@ pub mod config;
 mod connection;
 mod date;
 mod door;
-mod dormant;
 mod ext_authz;
 mod forward_auth;
 mod gateway;

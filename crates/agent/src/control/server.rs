@@ -121,7 +121,7 @@ fn status(agent: &Agent) -> Status {
         ends_at: opened.binding.ends_at().map(countersign_dpop::time::Timestamp::seconds),
         socket: opened.socket,
         address: opened.address,
-        revoked: opened.binding.revoked.is_cancelled(),
+        revoked: opened.binding.is_revoked(),
     });
     let grants = agent.approvals().grants().into_iter();
     Status {
@@ -146,7 +146,7 @@ fn addresses(agent: &Agent, peer: &Peer) -> Answer {
     entry.process = Cow::Borrowed(&peer.chain);
     entry.uid = Some(peer.uid);
     entry.verified = Some(peer.verified);
-    if let Err(fault) = agent.record(entry) {
+    if let Err(fault) = agent.record(&entry) {
         return failed(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string());
     }
     let opened = agent.opened().into_iter();
@@ -171,7 +171,7 @@ fn decide(agent: &Agent, peer: &Peer, id: u64, decision: Decision) -> Answer {
     if decision != Decision::Deny && ask.process.first().is_some_and(|process| by.contains(&process.pid)) {
         return undecided(DecisionError::OwnRequest);
     }
-    if let Err(fault) = agent.record(line(&ask, decision, peer)) {
+    if let Err(fault) = agent.record(&line(&ask, decision, peer)) {
         return failed(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string());
     }
     match agent.approvals().decide(id, decision, &by) {
@@ -240,7 +240,7 @@ async fn revoke(agent: &Agent, which: Option<&str>) -> Answer {
 
 fn note(agent: &Agent, leak: &Leak) -> Answer {
     let note = crate::peer::plain(&leak.note);
-    match agent.record(Entry::new(Event::Leaked).of(&crate::peer::plain(&leak.binding)).saying(note)) {
+    match agent.record(&Entry::new(Event::Leaked).of(&crate::peer::plain(&leak.binding)).saying(note)) {
         Ok(()) => json(&serde_json::json!({})),
         Err(fault) => failed(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string()),
     }

@@ -1,9 +1,8 @@
 //! An answer on its way to a program: what belongs to the agent is taken off.
 
-use countersign_dpop::headers::{DPOP, DPOP_NONCE};
 use countersign_dpop::{Challenge, ErrorCode};
 use countersign_forward::{AnswerBody, ForwardError};
-use http::header::{AUTHORIZATION, LOCATION, PROXY_AUTHENTICATE, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::door::body::DoorBody;
@@ -12,17 +11,22 @@ use crate::place::Place;
 use crate::policy::Policy;
 use crate::refusal::{Code, Refusal};
 
-/// Fields of an answer that are between the agent and the resource.
-static BETWEEN: [HeaderName; 8] = [
-    AUTHORIZATION,
-    DPOP,
-    DPOP_NONCE,
-    PROXY_AUTHENTICATE,
-    WWW_AUTHENTICATE,
-    HeaderName::from_static("alt-svc"),
-    HeaderName::from_static("authentication-info"),
-    HeaderName::from_static("proxy-authentication-info"),
-];
+/// True for the fields of an answer that are between the agent and the resource. One look at the text, where comparing
+/// with each of these names is one for every one.
+fn is_between(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "alt-svc"
+            | "authentication-info"
+            | "authorization"
+            | "dpop"
+            | "dpop-nonce"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "www-authenticate"
+    )
+}
+
 const CODE: HeaderName = HeaderName::from_static("countersign-code");
 
 /// What the program gets of the resource's answer. A 401 is the agent's to deal with, and its failure.
@@ -36,12 +40,13 @@ pub(super) fn clean(
     }
     let (mut head, body) = response.into_parts();
     let insufficient = head.status == StatusCode::FORBIDDEN && head.headers.contains_key(WWW_AUTHENTICATE);
-    remove_where(&mut head.headers, |name, _| BETWEEN.contains(name) || (*name == SET_COOKIE && !policy.cookies));
+    remove_where(&mut head.headers, |name, value| {
+        is_between(name) || (!policy.cookies && *name == SET_COOKIE) || needles.are_in(value.as_bytes())
+    });
     if insufficient {
         // An ordinary authorization failure: the scopes of the binding do not suffice.
         head.headers.insert(CODE, HeaderValue::from_static("K04"));
     }
-    remove_secrets(&mut head.headers, &needles);
     Ok(Response::from_parts(head, DoorBody::resource(Scrub::new(body, needles))))
 }
 

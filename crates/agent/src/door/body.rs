@@ -9,10 +9,11 @@ use bytes::Bytes;
 use countersign_forward::{AnswerBody, BoxError};
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::sync::futures::OwnedNotified;
 
 use crate::door::scrub::Scrub;
 use crate::refusal::Refusal;
+use crate::visit::Stay;
 
 /// How much of a body is kept to be sent again, in bytes.
 const MAX_KEPT: usize = 65_536;
@@ -147,28 +148,38 @@ fn lock<B>(source: &Mutex<State<B>>) -> MutexGuard<'_, State<B>> {
 /// The body of an answer to a program.
 pub struct DoorBody {
     content: Content,
-    cut: Option<Cut>,
+    during: Option<During>,
 }
 
-/// What cuts an answer off: the lock, and the end of the binding.
-struct Cut {
-    by: [CancellationToken; 2],
+/// The request that an answer belongs to, for as long as there is something of the answer to come. The lock and the end
+/// of the binding cut it off.
+struct During {
+    stay: Stay,
+    /// How often the lock had gone on when the request was let through.
+    closings: u64,
     /// Made when there is something to wait for: most answers are there at once.
-    waits: Option<[Pin<Box<WaitForCancellationFutureOwned>>; 2]>,
+    bell: Option<Pin<Box<OwnedNotified>>>,
 }
 
-impl Cut {
-    fn is_due(&self) -> bool {
-        self.by.iter().any(CancellationToken::is_cancelled)
+impl During {
+    fn is_cut(&self) -> bool {
+        self.stay.visit().door().over(self.closings).is_some()
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let by = &self.by;
-        let waits =
-            self.waits.get_or_insert_with(|| by.each_ref().map(|token| Box::pin(token.clone().cancelled_owned())));
-        // Both, so that either wakes.
-        let due = waits.each_mut().map(|wait| wait.as_mut().poll(context).is_ready());
-        if due.contains(&true) { Poll::Ready(()) } else { Poll::Pending }
+    fn poll_cut(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let shared = &self.stay.visit().door().shared;
+            let bell = self.bell.get_or_insert_with(|| Box::pin(Arc::clone(shared.lock.bell()).notified_owned()));
+            let rang = bell.as_mut().poll(context).is_ready();
+            // Looked at after the bell is there to be heard, so that none is missed.
+            if self.is_cut() {
+                return Poll::Ready(());
+            }
+            if !rang {
+                return Poll::Pending;
+            }
+            self.bell = None;
+        }
     }
 }
 
@@ -182,7 +193,7 @@ pub enum Content {
 
 impl DoorBody {
     pub(super) const fn own(bytes: Bytes) -> Self {
-        Self { content: Content::Own(Some(bytes)), cut: None }
+        Self { content: Content::Own(Some(bytes)), during: None }
     }
 
     /// The answer that says why there is no other.
@@ -191,13 +202,14 @@ impl DoorBody {
     }
 
     pub(super) fn resource(body: Scrub<AnswerBody>) -> Self {
-        Self { content: Content::Resource(Box::new(body)), cut: None }
+        Self { content: Content::Resource(Box::new(body)), during: None }
     }
 
-    /// Cuts the answer off when one of these says so.
-    pub(super) fn until(mut self, locked: &CancellationToken, revoked: &CancellationToken) -> Self {
+    /// Keeps the request under way, and cuts the answer off when the lock has gone on more often than `closings` or the
+    /// binding ends.
+    pub(crate) fn during(mut self, stay: Stay, closings: u64) -> Self {
         if !self.is_end_stream() {
-            self.cut = Some(Cut { by: [locked.clone(), revoked.clone()], waits: None });
+            self.during = Some(During { stay, closings, bell: None });
         }
         self
     }
@@ -209,7 +221,7 @@ impl Body for DoorBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        if this.cut.as_ref().is_some_and(Cut::is_due) {
+        if this.during.as_ref().is_some_and(During::is_cut) {
             return Poll::Ready(Some(Err(cut_off())));
         }
         let frame = match &mut this.content {
@@ -218,8 +230,8 @@ impl Body for DoorBody {
             }
             Content::Resource(body) => Pin::new(body).poll_frame(context),
         };
-        match (&frame, &mut this.cut) {
-            (Poll::Pending, Some(cut)) => cut.poll(context).map(|()| Some(Err(cut_off()))),
+        match (&frame, &mut this.during) {
+            (Poll::Pending, Some(during)) => during.poll_cut(context).map(|()| Some(Err(cut_off()))),
             (Poll::Pending, None) | (Poll::Ready(_), _) => frame,
         }
     }

@@ -11,10 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use countersign_client::{CallError, Endpoint, Next, Signing};
+use countersign_client::{CallError, Credentials, Endpoint, Next, Signing};
+use countersign_dpop::headers::DPOP;
+use countersign_dpop::time::Timestamp;
 use countersign_forward::{BoxError, ForwardedFields, Forwarder, Handover};
+use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body;
 
 use self::body::Source;
@@ -31,8 +34,6 @@ use crate::refusal::{Code, Refusal};
 
 /// The field in which a program says what a request is for. It goes no further.
 pub(crate) const REASON: HeaderName = HeaderName::from_static("countersign-reason");
-/// The longest path that is written down, in bytes.
-const MAX_PATH: usize = 512;
 
 /// The way to one binding. Cheap to clone.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ pub(crate) struct Door {
 /// How a program came to the door.
 pub(crate) struct Entrance<'a> {
     /// Who it is, where the kernel says so.
-    pub(crate) peer: Option<&'a Arc<Peer>>,
+    pub(crate) peer: Option<&'a Peer>,
     /// What follows the local address in the target.
     pub(crate) rest: &'a str,
     /// The local address, for redirects: what goes before what is below the resource.
@@ -52,82 +53,100 @@ pub(crate) struct Entrance<'a> {
 }
 
 impl Door {
-    /// Answers a request.
-    pub(crate) async fn answer<B>(&self, request: Request<B>, entrance: &Entrance<'_>) -> Response<DoorBody>
+    /// Answers a request. With the answer comes how often the lock had gone on when the request was let through:
+    /// [`Door::over`] says whether the answer may still be passed on.
+    pub(crate) async fn answer<B>(
+        &self,
+        mut head: Parts,
+        body: B,
+        entrance: &Entrance<'_>,
+    ) -> Result<(Response<DoorBody>, u64), Refusal>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let id = self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        let (head, body) = request.into_parts();
-        match self.pass(id, head, body, entrance).await {
-            Ok(response) => response,
-            Err(refusal) => DoorBody::refusal(&refusal),
-        }
+        let mut asked = Asked::new(id, &head, entrance.peer);
+        let reason = reason(&mut head.headers);
+        let judged = self.judge(&mut asked, &head, body, entrance.rest, reason).await;
+        let source = judged.inspect_err(|refusal| self.write_refusal(&asked, refusal))?;
+        self.record(&asked.entry(&self.binding, Event::Signed))?;
+        let closings = self.shared.lock.enter(self.shared.clock.now());
+        let endpoint = asked.endpoint.take();
+        let sent = match (closings, endpoint) {
+            (Some(closings), Some(endpoint)) => self.send(endpoint, head, source, closings).await,
+            (None, _) => Err(locked()),
+            (Some(_), None) => Err(unusual_target()),
+        };
+        self.note_answer(&asked, &sent);
+        let response = answer::local(sent?, &self.binding.place, entrance.base);
+        Ok((response, closings.unwrap_or_default()))
     }
 
-    async fn pass<B>(
+    /// Sends it and waits for the answer, no longer than the lock is off and the binding lasts.
+    async fn send<B>(
         &self,
-        id: u64,
-        mut head: Parts,
-        body: B,
-        entrance: &Entrance<'_>,
+        endpoint: Endpoint,
+        head: Parts,
+        source: Source<B>,
+        closings: u64,
     ) -> Result<Response<DoorBody>, Refusal>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let mut asked = Asked::new(id, &head, entrance.peer);
-        let reason = reason(&mut head.headers);
-        let judged = self.judge(&mut asked, &head, body, entrance.rest, reason).await;
-        let (endpoint, source) = match judged {
-            Ok(judged) => judged,
-            Err(refusal) => {
-                self.write_refusal(&asked, &refusal);
+        // Large, and not moved any more.
+        let mut sending = std::pin::pin!(self.exchange(endpoint, head, source, closings));
+        loop {
+            // Listened to before it is looked at what it rings for, so that no ringing is missed.
+            let rang = self.shared.lock.bell().notified();
+            if let Some(refusal) = self.over(closings) {
                 return Err(refusal);
             }
-        };
-        self.record(asked.entry(&self.binding, Event::Signed))?;
-        let streams = self.shared.lock.used(self.shared.clock.now());
-        let revoked = &self.binding.revoked;
-        // Large, and not moved any more.
-        let mut sending = std::pin::pin!(self.exchange(endpoint, head, source));
-        let sent = tokio::select! {
-            biased;
-            sent = &mut sending => sent,
-            () = streams.cancelled() => Err(locked()),
-            () = revoked.cancelled() => Err(ended()),
-        };
-        let status = sent.as_ref().map_or_else(|refusal| refusal.status, Response::status);
+            tokio::select! {
+                biased;
+                sent = &mut sending => return sent,
+                () = rang => {}
+            }
+        }
+    }
+
+    /// Why a request that was let through may not go on, if it may not.
+    pub(crate) fn over(&self, closings: u64) -> Option<Refusal> {
+        if self.shared.lock.has_closed_since(closings) {
+            return Some(locked());
+        }
+        self.binding.is_revoked().then(ended)
+    }
+
+    /// Notes how it ended. It was signed and sent: that it was is recorded already.
+    fn note_answer(&self, asked: &Asked<'_>, sent: &Result<Response<DoorBody>, Refusal>) {
         let mut entry = asked.entry(&self.binding, Event::Answered);
-        entry.status = Some(status.as_u16());
+        entry.status = Some(sent.as_ref().map_or_else(|refusal| refusal.status, Response::status).as_u16());
         entry.code = sent.as_ref().err().map(|refusal| Cow::Borrowed(refusal.code.as_str()));
-        // It was signed and sent: that it was is recorded already.
-        self.shared.note(entry);
-        sent.map(|response| answer::local(response, &self.binding.place, entrance.base))
-            .map(|response| response.map(|body| body.until(&streams, revoked)))
+        self.shared.note(&entry);
     }
 
     /// Everything that is asked before anything is signed.
     async fn judge<B>(
         &self,
-        asked: &mut Asked,
+        asked: &mut Asked<'_>,
         head: &Parts,
         body: B,
         rest: &str,
         reason: Option<String>,
-    ) -> Result<(Endpoint, Source<B>), Refusal>
+    ) -> Result<Source<B>, Refusal>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let (binding, policy) = (&self.binding, &self.binding.policy);
+        let (binding, policy, now) = (&self.binding, &self.binding.policy, self.shared.clock.now());
         request::refuse_discovery(rest)?;
         let endpoint = binding.place.resolve(rest).map_err(|fault| Refusal::policy(fault.to_string()))?;
-        asked.path = Some(short(endpoint.path()));
-        self.open()?;
+        let endpoint: &Endpoint = asked.endpoint.insert(endpoint);
+        self.open(now)?;
         policy.judge_target(&head.method, endpoint.path(), binding.place.base())?;
-        if !binding.rate.take(policy.per_minute, self.shared.clock.now()) {
+        if !binding.rate.take(policy.per_minute, now) {
             let detail = "more requests in a minute than the policy of this binding allows";
             return Err(Refusal::new(Code::A02, StatusCode::TOO_MANY_REQUESTS, detail, "wait a minute"));
         }
@@ -144,39 +163,36 @@ impl Door {
         } else {
             Source::stream(body)
         };
-        self.approve(asked, head, &endpoint, reason).await?;
-        // It may have taken a while.
-        self.open()?;
-        Ok((endpoint, source))
+        if policy.approval != ApprovalMode::Never {
+            self.approve(asked, head, reason).await?;
+        }
+        if policy.approval != ApprovalMode::Never || policy.reads_messages() {
+            // It may have taken a while.
+            self.open(self.shared.clock.now())?;
+        }
+        Ok(source)
     }
 
     /// Whether this binding signs at all.
-    fn open(&self) -> Result<(), Refusal> {
-        let now = self.shared.clock.now();
+    fn open(&self, now: Timestamp) -> Result<(), Refusal> {
         let (is_locked, just_now) = self.shared.lock.is_locked(now);
         if just_now {
             self.shared.approvals.forget();
             let _ =
-                self.shared.journal.write(Entry::new(Event::Locked).saying("nobody asked for anything for a while"));
+                self.shared.journal.write(&Entry::new(Event::Locked).saying("nobody asked for anything for a while"));
         }
         if is_locked {
             return Err(locked());
         }
-        if self.binding.revoked.is_cancelled() || self.binding.ends_at.is_some_and(|end| now >= end) {
+        if self.binding.is_revoked() || self.binding.ends_at.is_some_and(|end| now >= end) {
             return Err(ended());
         }
         Ok(())
     }
 
-    async fn approve(
-        &self,
-        asked: &mut Asked,
-        head: &Parts,
-        endpoint: &Endpoint,
-        reason: Option<String>,
-    ) -> Result<(), Refusal> {
+    async fn approve(&self, asked: &mut Asked<'_>, head: &Parts, reason: Option<String>) -> Result<(), Refusal> {
         let binding = self.binding.name.to_string();
-        let tool = || asked.tools().unwrap_or_else(|| format!("{} {}", head.method, short(endpoint.path())));
+        let tool = || asked.tools().unwrap_or_else(|| format!("{} {}", head.method, asked.path()));
         // Where only messages may be sent, what has none is about the connection: a stream, the end of a session.
         let is_transport = self.binding.policy.wants_messages() && asked.messages.is_none();
         let subject = match self.binding.policy.approval {
@@ -195,23 +211,23 @@ impl Door {
             asked.approval = Some(approved.id);
             return Ok(());
         }
-        let ask = self.ask(asked, head, endpoint, reason, subject);
+        let ask = self.ask(asked, head, reason, subject);
         let (ask, answer) = self.shared.approvals.put(ask).map_err(not_approved)?;
         asked.approval = Some(ask.id);
-        self.record(asked.entry(&self.binding, Event::Asked))?;
+        self.record(&asked.entry(&self.binding, Event::Asked))?;
         notify(&self.shared.notify, &ask);
         match answer.await {
             Ok(_) => Ok(()),
             Err(fault) => {
                 if fault == NotApproved::Lapsed {
-                    let _ = self.shared.journal.write(asked.entry(&self.binding, Event::Lapsed));
+                    let _ = self.shared.journal.write(&asked.entry(&self.binding, Event::Lapsed));
                 }
                 Err(not_approved(fault))
             }
         }
     }
 
-    fn ask(&self, asked: &Asked, head: &Parts, endpoint: &Endpoint, reason: Option<String>, subject: Subject) -> Ask {
+    fn ask(&self, asked: &Asked<'_>, head: &Parts, reason: Option<String>, subject: Subject) -> Ask {
         let message = asked.messages.as_ref().and_then(|messages| messages.first());
         Ask {
             id: 0,
@@ -222,7 +238,7 @@ impl Door {
             mcp: message.and_then(|message| message.method()).map(plain),
             resource: self.binding.resource(),
             method: head.method.to_string(),
-            path: short(endpoint.path()),
+            path: asked.path().into_owned(),
             scope: self.binding.scope.clone(),
             reason: reason.or_else(|| self.binding.reason.clone()),
             arguments: asked.arguments.clone(),
@@ -233,7 +249,7 @@ impl Door {
     }
 
     /// Writes what must be written before it may happen.
-    fn record(&self, entry: Entry<'_>) -> Result<(), Refusal> {
+    fn record(&self, entry: &Entry<'_>) -> Result<(), Refusal> {
         self.shared.journal.write(entry).map_err(|fault| {
             tracing::error!(%fault, "nothing is signed while the journal cannot be written");
             let detail = "the journal cannot be written, and nothing is signed that is not recorded";
@@ -241,19 +257,20 @@ impl Door {
         })
     }
 
-    fn write_refusal(&self, asked: &Asked, refusal: &Refusal) {
+    fn write_refusal(&self, asked: &Asked<'_>, refusal: &Refusal) {
         let mut entry = asked.entry(&self.binding, Event::Refused).saying(refusal.detail.as_str());
         entry.code = Some(Cow::Borrowed(refusal.code.as_str()));
         entry.status = Some(refusal.status.as_u16());
         // Nothing is signed here, so nothing depends on it.
-        let _ = self.shared.journal.write(entry);
+        let _ = self.shared.journal.write(&entry);
     }
 
     async fn exchange<B>(
         &self,
         endpoint: Endpoint,
-        head: Parts,
+        mut head: Parts,
         source: Source<B>,
+        closings: u64,
     ) -> Result<Response<DoorBody>, Refusal>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -261,16 +278,20 @@ impl Door {
     {
         let target: Uri = endpoint.path_and_query().parse().map_err(|_| unusual_target())?;
         let mut signing = self.binding.client.signing_at(&head.method, endpoint).map_err(|f| no_answer(&f))?;
-        let headers = request::clean(head.headers, &self.binding.policy);
+        request::clean(&mut head.headers, &self.binding.policy);
         loop {
-            let mut set = HeaderMap::new();
-            signing.attach(&mut set).await.map_err(|fault| no_answer(&fault))?;
-            let needles = Needles::of(&set);
+            // Once more before each signature.
+            if let Some(refusal) = self.over(closings) {
+                return Err(refusal);
+            }
+            let credentials = signing.credentials().await.map_err(|fault| no_answer(&fault))?;
+            let fields = fields(credentials);
+            let needles = Needles::of(fields.iter().map(|(_, value)| value));
             let mut request = Request::new(source.attempt());
             request.method_mut().clone_from(&head.method);
             request.uri_mut().clone_from(&target);
-            request.headers_mut().clone_from(&headers);
-            let handover = Handover { set, ..Handover::default() };
+            request.headers_mut().clone_from(&head.headers);
+            let handover = Handover { set: fields, ..Handover::default() };
             let response = self.binding.forwarder.forward(request, handover).await;
             let response = response.map_err(|fault| answer::no_answer(&fault))?;
             let learned = self.learn(&mut signing, &response, source.is_repeatable()).await?;
@@ -280,7 +301,12 @@ impl Door {
         }
     }
 
-    async fn learn<B>(&self, signing: &mut Signing, response: &Response<B>, repeatable: bool) -> Result<Next, Refusal> {
+    async fn learn<B>(
+        &self,
+        signing: &mut Signing<'_>,
+        response: &Response<B>,
+        repeatable: bool,
+    ) -> Result<Next, Refusal> {
         let learned = signing.learn(response.status(), response.headers(), repeatable).await;
         match learned.map_err(|fault| no_answer(&fault))? {
             Next::Again => Ok(Next::Again),
@@ -300,13 +326,11 @@ fn reason(headers: &mut HeaderMap) -> Option<String> {
     Some(plain(reason.to_str().ok()?.trim())).filter(|reason| !reason.is_empty())
 }
 
-fn short(path: &str) -> String {
-    let mut path = path.to_owned();
-    if path.len() > MAX_PATH {
-        path.truncate(MAX_PATH);
-        path.push('…');
-    }
-    path
+fn fields(credentials: Credentials) -> Vec<(HeaderName, HeaderValue)> {
+    let mut fields = Vec::with_capacity(2);
+    fields.push((AUTHORIZATION, credentials.authorization));
+    fields.extend(credentials.proof.map(|proof| (DPOP, proof)));
+    fields
 }
 
 fn locked() -> Refusal {

@@ -1,14 +1,13 @@
 //! A program's request as far as the agent has to know it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use countersign_dpop::headers::{DPOP, DPOP_NONCE};
-use countersign_forward::BoxError;
+use countersign_client::Endpoint;
+use countersign_forward::{BoxError, remove_all};
 use countersign_mcp::Messages;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, COOKIE, PROXY_AUTHORIZATION};
+use http::header::{CONTENT_ENCODING, COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body::Body;
@@ -28,12 +27,16 @@ pub(crate) const MAX_READ: usize = 1_048_576;
 /// How long the next part of a body may take that is read before it is judged.
 const BODY_IDLE: Duration = Duration::from_secs(30);
 
+/// The longest path that is written down, in bytes.
+const MAX_PATH: usize = 512;
+
 /// What is known of a request.
-pub(crate) struct Asked {
+pub(crate) struct Asked<'a> {
     pub(crate) id: u64,
     method: Method,
-    pub(crate) path: Option<String>,
-    pub(crate) peer: Option<Arc<Peer>>,
+    /// What it is for, as long as that is not known to be no URL, and until it is sent there.
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) peer: Option<&'a Peer>,
     pub(crate) messages: Option<Messages>,
     pub(crate) arguments: Option<String>,
     pub(crate) approval: Option<u64>,
@@ -41,13 +44,13 @@ pub(crate) struct Asked {
     tools: Option<String>,
 }
 
-impl Asked {
-    pub(crate) fn new(id: u64, head: &Parts, peer: Option<&Arc<Peer>>) -> Self {
+impl<'a> Asked<'a> {
+    pub(crate) fn new(id: u64, head: &Parts, peer: Option<&'a Peer>) -> Self {
         Self {
             id,
             method: head.method.clone(),
-            path: None,
-            peer: peer.cloned(),
+            endpoint: None,
+            peer,
             messages: None,
             arguments: None,
             approval: None,
@@ -65,20 +68,25 @@ impl Asked {
         self.tools = (!tools.is_empty()).then(|| plain(&tools.join(" ")));
     }
 
+    /// The path at the resource, bounded.
+    pub(crate) fn path(&self) -> Cow<'_, str> {
+        short(self.endpoint.as_ref().map_or("", Endpoint::path))
+    }
+
     /// The tools that are called, with blanks between them.
     pub(crate) fn tools(&self) -> Option<String> {
         self.tools.clone()
     }
 
     /// A line about it.
-    pub(crate) fn entry<'a>(&'a self, binding: &'a Binding, event: Event) -> Entry<'a> {
+    pub(crate) fn entry<'b>(&'b self, binding: &'b Binding, event: Event) -> Entry<'b> {
         let mut entry = Entry::new(event).of(binding.name.as_str());
         entry.request = Some(self.id);
         if event == Event::Answered {
             return entry;
         }
         entry.method = Some(plain_method(&self.method));
-        entry.path = self.path.as_deref().map(Cow::Borrowed);
+        entry.path = self.endpoint.is_some().then(|| self.path());
         entry.mcp = self.mcp.as_deref().map(Cow::Borrowed);
         entry.tool = self.tools.as_deref().map(Cow::Borrowed);
         entry.arguments = self.arguments.as_deref().map(Cow::Borrowed);
@@ -94,29 +102,33 @@ impl Asked {
     }
 }
 
-/// Takes off what is the agent's to say, and what must not go through it.
-pub(crate) fn clean(mut headers: HeaderMap, policy: &Policy) -> HeaderMap {
-    let taken_off: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| NOT_THE_PROGRAMS.contains(name) && !(policy.cookies && *name == COOKIE))
-        .cloned()
-        .collect();
-    for name in taken_off {
-        headers.remove(name);
+/// A path, bounded. It is ASCII.
+fn short(path: &str) -> Cow<'_, str> {
+    match path.get(..MAX_PATH) {
+        Some(begin) if path.len() > MAX_PATH => Cow::Owned(format!("{begin}…")),
+        Some(_) | None => Cow::Borrowed(path),
     }
-    headers
+}
+
+/// Takes off what is the agent's to say, and what must not go through it.
+pub(crate) fn clean(headers: &mut HeaderMap, policy: &Policy) {
+    remove_all(headers, |name| is_not_the_programs(name) && !(policy.cookies && *name == COOKIE));
 }
 
 /// What the agent says, and what must not go through it. Without `Accept-Encoding` because the answer is looked through
 /// for what the agent sent.
-static NOT_THE_PROGRAMS: [HeaderName; 6] =
-    [ACCEPT_ENCODING, AUTHORIZATION, COOKIE, DPOP, DPOP_NONCE, PROXY_AUTHORIZATION];
+fn is_not_the_programs(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "accept-encoding" | "authorization" | "cookie" | "dpop" | "dpop-nonce" | "proxy-authorization"
+    )
+}
 
 /// A client that looks for OAuth metadata here would go on to ask a person to log in: the agent does that.
 pub(crate) fn refuse_discovery(rest: &str) -> Result<(), Refusal> {
     const WELL_KNOWN: &str = "/.well-known/";
     // Most have nothing of the kind, which is quick to see.
-    if !rest.contains(WELL_KNOWN) {
+    if !rest.as_bytes().windows(2).any(|pair| pair == b"/.") {
         return Ok(());
     }
     let path = rest.split('?').next().unwrap_or_default();

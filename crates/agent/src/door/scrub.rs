@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use countersign_forward::BoxError;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use memchr::memmem;
+use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 /// Shorter secrets are not looked for: they would be found by chance. So many bytes of a secret's beginning are
@@ -18,8 +19,8 @@ const MIN_SECRET: usize = 16;
 /// What stands where a secret stood. One for one, so that the length stays what was said.
 const MASK: u8 = b'*';
 
-/// The secrets of one exchange.
-pub(crate) struct Needles(Vec<Needle>);
+/// The secrets of one exchange: mostly a token and a proof.
+pub(crate) struct Needles(SmallVec<[Needle; 2]>);
 
 /// One secret, and a searcher for its beginning, made when there is something long enough to hold it.
 struct Needle {
@@ -39,9 +40,9 @@ impl Needles {
     }
 
     /// The credentials in `fields`, without their schemes: they may be repeated alone.
-    pub(crate) fn of(fields: &HeaderMap) -> Self {
+    pub(crate) fn of<'a>(fields: impl Iterator<Item = &'a HeaderValue>) -> Self {
         let begin = |value: &HeaderValue| memchr::memchr(b' ', value.as_bytes()).map_or(0, |at| at.saturating_add(1));
-        fields.values().map(|value| Secret::Field(value.clone(), begin(value))).collect()
+        fields.map(|value| Secret::Field(value.clone(), begin(value))).collect()
     }
 
     /// True when one of them is in `bytes`.
@@ -112,10 +113,14 @@ impl Needle {
 fn begun(bytes: &[u8], needle: &[u8]) -> usize {
     let most = bytes.len().min(needle.len().saturating_sub(1));
     let ends = bytes.get(bytes.len().saturating_sub(most)..).unwrap_or_default();
-    let Some(first) = needle.first() else { return 0 };
-    memchr::memchr_iter(*first, ends)
-        .find(|at| ends.get(*at..).is_some_and(|end| needle.starts_with(end)))
-        .map_or(0, |at| ends.len().saturating_sub(at))
+    let [first, second, ..] = needle else { return 0 };
+    // Many bytes are the first of a secret; few of these are followed by its second.
+    let begins = |end: &[u8]| match end {
+        [one] => one == first,
+        [one, other, ..] => one == first && other == second && needle.starts_with(end),
+        [] => false,
+    };
+    (0..ends.len()).find(|at| ends.get(*at..).is_some_and(begins)).map_or(0, |at| ends.len().saturating_sub(at))
 }
 
 /// A body with the secrets masked. What could be the beginning of one is held back until more comes; everything else
@@ -134,13 +139,15 @@ impl<B> Scrub<B> {
         Self { inner, needles, held: BytesMut::new(), ended: false, next: None }
     }
 
-    fn take(&mut self, data: Bytes) -> Option<Bytes> {
-        if self.held.is_empty() && !self.needles.are_in(&data) && self.needles.tail(&data) == 0 {
+    /// What can go on, of `data` and what was held. After the last part nothing can be the beginning of a secret.
+    fn take(&mut self, data: Bytes, is_last: bool) -> Option<Bytes> {
+        let tail = |bytes: &[u8]| if is_last { 0 } else { self.needles.tail(bytes) };
+        if self.held.is_empty() && !self.needles.are_in(&data) && tail(&data) == 0 {
             return Some(data);
         }
         self.held.extend_from_slice(&data);
         self.needles.mask(&mut self.held);
-        let ready = self.held.len().saturating_sub(self.needles.tail(&self.held));
+        let ready = self.held.len().saturating_sub(tail(&self.held));
         (ready > 0).then(|| self.held.split_to(ready).freeze())
     }
 }
@@ -173,7 +180,8 @@ where
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
-                        if let Some(data) = this.take(data) {
+                        let is_last = this.inner.is_end_stream();
+                        if let Some(data) = this.take(data, is_last) {
                             return Poll::Ready(Some(Ok(Frame::data(data))));
                         }
                     }

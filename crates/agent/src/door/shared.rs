@@ -25,7 +25,7 @@ const NOTE_WAIT: Duration = Duration::from_millis(20);
 
 impl Shared {
     /// Has a line written that nothing depends on, with the next one or a moment later.
-    pub(super) fn note(self: &Arc<Self>, entry: Entry<'_>) {
+    pub(super) fn note(self: &Arc<Self>, entry: &Entry<'_>) {
         if self.journal.note(entry) == Noted::First {
             let shared = Arc::downgrade(self);
             tokio::spawn(async move {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use countersign_dpop::jose::encode_base64url;
+use countersign_dpop::jose::encode_base64url_array;
 
 use crate::journal::Entry;
 
@@ -21,6 +21,52 @@ pub struct Head {
     pub lines: u64,
     /// The hash of the last, or what stands in its place.
     pub hash: String,
+}
+
+/// The same as it is kept while lines are written: whole, and in no memory of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tip {
+    /// How many lines.
+    pub(crate) lines: u64,
+    /// The hash of the last; `None` before the first.
+    pub(crate) hash: Option<LineHash>,
+}
+
+/// The hash of a line in base64url.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineHash([u8; 43]);
+
+impl LineHash {
+    /// The hash of a line, its end not included.
+    pub(crate) fn of(line: &[u8]) -> Option<Self> {
+        encode_base64url_array(digest(&SHA256, line).as_ref()).map(Self)
+    }
+
+    fn as_str(&self) -> &str {
+        // It is ASCII.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Tip {
+    /// What the next line says of the one before.
+    pub(crate) fn prev(&self) -> &str {
+        self.hash.as_ref().map_or(GENESIS, LineHash::as_str)
+    }
+
+    /// The same as bytes.
+    pub(crate) fn prev_bytes(&self) -> &[u8] {
+        self.hash.as_ref().map_or(GENESIS.as_bytes(), |hash| &hash.0)
+    }
+
+    /// The tip after one more line.
+    pub(crate) const fn after(self, hash: LineHash) -> Self {
+        Self { lines: self.lines.saturating_add(1), hash: Some(hash) }
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        Head { lines: self.lines, hash: self.prev().to_owned() }
+    }
 }
 
 impl Default for Head {
@@ -80,43 +126,38 @@ pub enum ChainFault {
 /// [`Broken`], with the first line that is wrong.
 pub fn verify(journal: impl BufRead, noted: Option<&str>) -> Result<Head, Broken> {
     let mut found = noted.is_none_or(|noted| noted == GENESIS);
-    let head = walk(journal, |hash| found |= noted == Some(hash))?;
-    if found { Ok(head) } else { Err(Broken { line: head.lines, fault: ChainFault::HeadMissing }) }
+    let tip = walk(journal, |tip| found |= noted == Some(tip.prev()))?;
+    if found { Ok(tip.head()) } else { Err(Broken { line: tip.lines, fault: ChainFault::HeadMissing }) }
 }
 
-/// The same, telling the hash of each line.
-pub(crate) fn walk(mut journal: impl BufRead, mut told: impl FnMut(&str)) -> Result<Head, Broken> {
-    let mut head = Head::default();
+/// The same, telling where it is after each line.
+pub(crate) fn walk(mut journal: impl BufRead, mut told: impl FnMut(&Tip)) -> Result<Tip, Broken> {
+    let mut tip = Tip::default();
     let mut line = Vec::new();
     loop {
-        let at = |fault| Broken { line: head.lines.saturating_add(1), fault };
+        let at = |fault| Broken { line: tip.lines.saturating_add(1), fault };
         line.clear();
         let read = read_line(&mut journal, &mut line).map_err(|fault| at(fault.into()))?;
         if read == 0 {
-            return Ok(head);
+            return Ok(tip);
         }
         let Some(text) = line.strip_suffix(b"\n") else {
             let fault = if read as u64 >= MAX_LINE { ChainFault::Unreadable } else { ChainFault::Torn };
             return Err(at(fault));
         };
         let entry: Entry<'_> = serde_json::from_slice(text).map_err(|_| at(ChainFault::Unreadable))?;
-        if entry.seq != head.lines {
-            return Err(at(ChainFault::Number { expected: head.lines, found: entry.seq }));
+        if entry.seq != tip.lines {
+            return Err(at(ChainFault::Number { expected: tip.lines, found: entry.seq }));
         }
-        if entry.prev != head.hash.as_str() {
+        if entry.prev != tip.prev() {
             return Err(at(ChainFault::Hash));
         }
-        head = Head { lines: head.lines.saturating_add(1), hash: hash_of(text) };
-        told(&head.hash);
+        tip = tip.after(LineHash::of(text).ok_or_else(|| at(ChainFault::Unreadable))?);
+        told(&tip);
     }
 }
 
 fn read_line(journal: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
     let mut bounded = io::Read::take(journal, MAX_LINE);
     bounded.read_until(b'\n', line)
-}
-
-/// The hash of a line, its end not included.
-pub(crate) fn hash_of(line: &[u8]) -> String {
-    encode_base64url(digest(&SHA256, line))
 }

@@ -44,6 +44,51 @@ pub enum Event {
     Stopped,
 }
 
+impl Event {
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Started,
+        Self::Opened,
+        Self::Mended,
+        Self::Signed,
+        Self::Answered,
+        Self::Refused,
+        Self::Asked,
+        Self::Approved,
+        Self::Denied,
+        Self::Lapsed,
+        Self::Locked,
+        Self::Unlocked,
+        Self::Revoked,
+        Self::Revealed,
+        Self::Leaked,
+        Self::Stopped,
+    ];
+
+    /// The name in the journal.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Opened => "opened",
+            Self::Mended => "mended",
+            Self::Signed => "signed",
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Asked => "asked",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Lapsed => "lapsed",
+            Self::Locked => "locked",
+            Self::Unlocked => "unlocked",
+            Self::Revoked => "revoked",
+            Self::Revealed => "revealed",
+            Self::Leaked => "leaked",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// One line. Members that do not apply are left out.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

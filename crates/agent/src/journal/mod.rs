@@ -4,6 +4,7 @@
 
 mod chain;
 mod entry;
+mod line;
 mod report;
 mod writer;
 

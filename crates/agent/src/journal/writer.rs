@@ -1,6 +1,5 @@
 //! Writing the journal.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
@@ -10,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_dpop::time::Clock;
 
-use crate::journal::chain::{self, ChainFault, Head};
+use crate::journal::chain::{self, ChainFault, Head, LineHash, Tip};
+use crate::journal::line::{self, Place};
 use crate::journal::{Broken, Entry, Event};
 
 /// Where lines go: a file, or in tests something that fails when told to.
@@ -43,9 +43,9 @@ pub struct Journal {
 struct State {
     medium: Box<dyn Medium>,
     /// The last line, whether it was written or waits.
-    head: Head,
+    tip: Tip,
     /// The last line that was written, while some wait.
-    written: Head,
+    written: Tip,
     /// How much was written, in bytes.
     length: u64,
     /// A part of a line could not be cut off again: nothing may follow it.
@@ -97,33 +97,34 @@ impl Journal {
             TryLockError::Error(fault) => JournalError::Io(fault),
         })?;
         let whole = file.metadata()?.len();
-        let (head, length) = match read(&file, whole) {
-            Ok(head) => (head, whole),
-            Err((Broken { fault: ChainFault::Torn, .. }, head, length)) => (head, length),
+        let (tip, length) = match read(&file, whole) {
+            Ok(tip) => (tip, whole),
+            Err((Broken { fault: ChainFault::Torn, .. }, tip, length)) => (tip, length),
             Err((broken, ..)) => return Err(broken.into()),
         };
         if length < whole {
             file.set_len(length)?;
         }
         file.seek(SeekFrom::End(0))?;
-        let journal = Self::on(Box::new(file), head, length, clock);
+        let journal = Self::on(Box::new(file), tip, length, clock);
         if length < whole {
             let bytes = whole - length;
-            journal.write(Entry::new(Event::Mended).saying(format!("{bytes} bytes of a line that was not whole")))?;
+            let note = format!("{bytes} bytes of a line that was not whole");
+            journal.write(&Entry::new(Event::Mended).saying(note))?;
         }
         Ok(journal)
     }
 
     /// A journal on `medium`, which is empty.
     pub fn new(medium: Box<dyn Medium>, clock: Arc<dyn Clock>) -> Self {
-        Self::on(medium, Head::default(), 0, clock)
+        Self::on(medium, Tip::default(), 0, clock)
     }
 
-    fn on(medium: Box<dyn Medium>, head: Head, length: u64, clock: Arc<dyn Clock>) -> Self {
+    fn on(medium: Box<dyn Medium>, tip: Tip, length: u64, clock: Arc<dyn Clock>) -> Self {
         let state = State {
             medium,
-            head,
-            written: Head::default(),
+            tip,
+            written: Tip::default(),
             length,
             torn: false,
             waiting: Vec::new(),
@@ -138,14 +139,14 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Io`].
-    pub fn write(&self, entry: Entry<'_>) -> Result<(), JournalError> {
+    pub fn write(&self, entry: &Entry<'_>) -> Result<(), JournalError> {
         let now = self.clock.now().seconds();
         Ok(self.lock().write(entry, now)?)
     }
 
     /// Notes a line that nothing depends on. Its place in the chain is this one; it is written with the next line, or
     /// when [`Journal::settle`] is called. A killed process loses it if neither has happened.
-    pub fn note(&self, entry: Entry<'_>) -> Noted {
+    pub fn note(&self, entry: &Entry<'_>) -> Noted {
         let now = self.clock.now().seconds();
         self.lock().note(entry, now)
     }
@@ -160,7 +161,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Io`].
-    pub fn write_through(&self, entry: Entry<'_>) -> Result<(), JournalError> {
+    pub fn write_through(&self, entry: &Entry<'_>) -> Result<(), JournalError> {
         let now = self.clock.now().seconds();
         let mut state = self.lock();
         state.write(entry, now)?;
@@ -170,7 +171,7 @@ impl Journal {
     /// The end of the journal, as it is written.
     pub fn head(&self) -> Head {
         let mut state = self.lock();
-        if state.flush().is_ok() { state.head.clone() } else { state.written.clone() }
+        if state.flush().is_ok() { state.tip.head() } else { state.written.head() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,16 +180,16 @@ impl Journal {
 }
 
 impl State {
-    fn write(&mut self, entry: Entry<'_>, now: i64) -> io::Result<()> {
-        let waited = self.waiting.len();
-        let before = self.push(entry, now)?;
+    fn write(&mut self, entry: &Entry<'_>, now: i64) -> io::Result<()> {
+        let (waited, before) = (self.waiting.len(), self.tip);
+        self.push(entry, now)?;
         self.flush().inspect_err(|_| {
             self.waiting.truncate(waited);
-            self.head = before;
+            self.tip = before;
         })
     }
 
-    fn note(&mut self, entry: Entry<'_>, now: i64) -> Noted {
+    fn note(&mut self, entry: &Entry<'_>, now: i64) -> Noted {
         // One that is too long is lost: nothing depends on it.
         let _ = self.push(entry, now);
         if self.waiting.len() > MAX_WAITING {
@@ -204,24 +205,27 @@ impl State {
         !self.is_seen_to
     }
 
-    /// Puts a line to those that wait. Gives back the head that was.
-    fn push(&mut self, entry: Entry<'_>, now: i64) -> io::Result<Head> {
+    /// Puts a line to those that wait.
+    fn push(&mut self, entry: &Entry<'_>, now: i64) -> io::Result<()> {
         let start = self.waiting.len();
-        let entry = Entry { seq: self.head.lines, time: now, prev: Cow::Borrowed(&self.head.hash), ..entry };
-        let made = serde_json::to_writer(&mut self.waiting, &entry).map_err(io::Error::from);
-        let line = self.waiting.get(start..).unwrap_or_default();
-        let fits = made.and_then(|()| if line.len() as u64 >= chain::MAX_LINE { Err(too_long()) } else { Ok(()) });
-        if let Err(fault) = fits {
-            self.waiting.truncate(start);
-            return Err(fault);
-        }
-        let head = Head { lines: self.head.lines.saturating_add(1), hash: chain::hash_of(line) };
-        self.waiting.push(b'\n');
-        let before = std::mem::replace(&mut self.head, head);
+        let hash = self.append(entry, now).inspect_err(|_| self.waiting.truncate(start))?;
         if start == 0 {
-            self.written.clone_from(&before);
+            self.written = self.tip;
         }
-        Ok(before)
+        self.tip = self.tip.after(hash);
+        Ok(())
+    }
+
+    /// Puts its text there. On an error a part of it may have been.
+    fn append(&mut self, entry: &Entry<'_>, now: i64) -> io::Result<LineHash> {
+        let start = self.waiting.len();
+        let place = Place { seq: self.tip.lines, time: now, prev: self.tip.prev_bytes() };
+        line::append(entry, place, &mut self.waiting)?;
+        let text = self.waiting.get(start..).unwrap_or_default();
+        let fits = (text.len() as u64) < chain::MAX_LINE;
+        let hash = fits.then(|| LineHash::of(text)).flatten().ok_or_else(too_long)?;
+        self.waiting.push(b'\n');
+        Ok(hash)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -252,18 +256,16 @@ impl Drop for State {
     }
 }
 
-/// The head of a file, or what is broken, with the head and the length of what is whole before it.
-fn read(file: &File, whole: u64) -> Result<Head, (Broken, Head, u64)> {
+/// The tip of a file, or what is broken, with the tip and the length of what is whole before it.
+fn read(file: &File, whole: u64) -> Result<Tip, (Broken, Tip, u64)> {
     let mut reader = file;
-    let failed = |fault: io::Error| (Broken { line: 0, fault: fault.into() }, Head::default(), 0);
+    let failed = |fault: io::Error| (Broken { line: 0, fault: fault.into() }, Tip::default(), 0);
     reader.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let mut head = Head::default();
-    let walked = chain::walk(BufReader::new(file), |hash| {
-        head = Head { lines: head.lines.saturating_add(1), hash: hash.to_owned() };
-    });
+    let mut tip = Tip::default();
+    let walked = chain::walk(BufReader::new(file), |after| tip = *after);
     walked.map_err(|broken| {
-        let length = length_of_lines(file, head.lines).unwrap_or(whole);
-        (broken, head, length)
+        let length = length_of_lines(file, tip.lines).unwrap_or(whole);
+        (broken, tip, length)
     })
 }
 

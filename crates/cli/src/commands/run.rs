@@ -201,7 +201,7 @@ fn report(home: &Home, running: &Running, found: usize) -> Result<(), CommandErr
     let note = format!("{found} times in the output of a program; it was kept back");
     render::status(format_args!("countersign: a token, a proof or a canary {note}"));
     let name = running.binding.name().to_string();
-    home.agent.record(Entry::new(Event::Leaked).of(&name).saying(note)).map_err(CommandError::internal)
+    home.agent.record(&Entry::new(Event::Leaked).of(&name).saying(note)).map_err(CommandError::internal)
 }
 
 /// The program's own; a signal as shells say it.

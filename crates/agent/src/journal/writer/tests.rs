@@ -43,12 +43,12 @@ fn line(note: &str) -> Entry<'_> {
 fn a_full_disk_leaves_nothing_half_written_and_heals() {
     let (bytes, room) = (Arc::default(), Arc::new(AtomicU64::new(220)));
     let journal = Journal::new(Box::new(Small { bytes: Arc::clone(&bytes), room: Arc::clone(&room) }), clock());
-    journal.write(line("fits")).expect("room");
-    assert!(matches!(journal.write(line("does not")), Err(JournalError::Io(_))), "no room");
+    journal.write(&line("fits")).expect("room");
+    assert!(matches!(journal.write(&line("does not")), Err(JournalError::Io(_))), "no room");
     let head = verify(bytes.lock().expect("not poisoned").as_slice(), None).expect("whole");
     assert_eq!(head, journal.head());
     room.store(10_000, Ordering::SeqCst);
-    journal.write(line("again")).expect("room again");
+    journal.write(&line("again")).expect("room again");
     let text = String::from_utf8(bytes.lock().expect("not poisoned").clone()).expect("text");
     assert_eq!(verify(text.as_bytes(), Some(&head.hash)).expect("whole"), journal.head());
     assert!(!text.contains("does not"));
@@ -59,26 +59,26 @@ fn what_nothing_depends_on_is_written_with_the_next_line_or_when_it_is_seen_to()
     let (bytes, room) = (Arc::default(), Arc::new(AtomicU64::new(100_000)));
     let journal = Journal::new(Box::new(Small { bytes: Arc::clone(&bytes), room: Arc::clone(&room) }), clock());
     let lines = || io::BufRead::lines(bytes.lock().expect("not poisoned").as_slice()).count();
-    assert_eq!((journal.note(line("one")), journal.note(line("two"))), (Noted::First, Noted::Joined));
+    assert_eq!((journal.note(&line("one")), journal.note(&line("two"))), (Noted::First, Noted::Joined));
     assert_eq!(lines(), 0);
-    journal.write(line("three")).expect("room");
+    journal.write(&line("three")).expect("room");
     assert_eq!(lines(), 3, "in one write with what waited");
     assert_eq!((journal.settle(), journal.settle()), (false, true), "looked after once more than needed");
-    assert_eq!(journal.note(line("four")), Noted::First);
+    assert_eq!(journal.note(&line("four")), Noted::First);
     assert_eq!((journal.settle(), lines()), (false, 4));
-    journal.note(line("five"));
+    journal.note(&line("five"));
     assert_eq!((journal.head().lines, lines()), (5, 5), "a head is one that is written");
 
     // A full disk: what waits stays in line, and what depends on being written is refused.
     let head = journal.head();
     room.store(0, Ordering::SeqCst);
-    journal.note(line("six"));
-    assert!(journal.write(line("refused")).is_err() && !journal.settle(), "somebody has to go on seeing to it");
+    journal.note(&line("six"));
+    assert!(journal.write(&line("refused")).is_err() && !journal.settle(), "somebody has to go on seeing to it");
     assert_eq!((journal.head(), lines()), (head, 5));
     room.store(100_000, Ordering::SeqCst);
-    journal.write(line("seven")).expect("room again");
-    journal.note(line("eight"));
-    let head = journal.state.lock().expect("not poisoned").head.clone();
+    journal.write(&line("seven")).expect("room again");
+    journal.note(&line("eight"));
+    let head = journal.state.lock().expect("not poisoned").tip.head();
     drop(journal);
     let text = String::from_utf8(bytes.lock().expect("not poisoned").clone()).expect("text");
     assert_eq!(verify(text.as_bytes(), None).expect("whole"), head, "the end writes what waits");
@@ -90,7 +90,7 @@ fn a_line_that_a_killed_writer_left_is_cut_off_and_said() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("journal.jsonl");
     let journal = Journal::open(&path, clock()).expect("opens");
-    journal.write_through(line("one")).expect("written");
+    journal.write_through(&line("one")).expect("written");
     let head = journal.head();
     assert!(matches!(Journal::open(&path, clock()), Err(JournalError::InUse)));
     drop(journal);
@@ -108,7 +108,7 @@ fn edits_moves_and_cuts_are_found() {
     let medium = Small { bytes: Arc::clone(&bytes), room: Arc::new(AtomicU64::new(100_000)) };
     let journal = Journal::new(Box::new(medium), clock());
     for note in ["one", "two", "three", "four"] {
-        journal.write(line(note)).expect("written");
+        journal.write(&line(note)).expect("written");
     }
     let head = journal.head().hash;
     let text = String::from_utf8(bytes.lock().expect("not poisoned").clone()).expect("text");
