@@ -351,7 +351,16 @@ impl Running {
         B::Error: Into<countersign_forward::BoxError>,
     {
         let (head, body) = request.into_parts();
-        Arc::clone(&self.visit).answer(head, body).await
+        let mut answering = std::pin::pin!(Arc::clone(&self.visit).answer(head, body));
+        loop {
+            // Requests over a connection are woken by its task when something is cut off.
+            let rang = self.visit.door().shared.lock.bell().notified();
+            tokio::select! {
+                biased;
+                answer = &mut answering => return answer,
+                () = rang => {}
+            }
+        }
     }
 }
 

@@ -253,11 +253,12 @@ impl Serving {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let visit = Arc::new(Visit::new(self.door.clone(), way));
-        // Both are there for the connection's whole life, and hardly ever come: not to be looked at for each request.
+        // They are there for the connection's whole life, and hardly ever come: not to be looked at for each request.
         let silence = Dormant::new(Arc::clone(&visit).silence(self.idle));
+        let hearing = Dormant::new(Arc::clone(&visit).hear());
         let ending = Dormant::new(self.ending.clone().cancelled_owned());
         self.tasks.spawn(async move {
-            if let Err(fault) = serve_visit(visit, stream, silence, ending).await {
+            if let Err(fault) = serve_visit(visit, stream, silence, hearing, ending).await {
                 tracing::debug!(%fault, "a connection of a program ended early");
             }
             drop(place);
@@ -270,6 +271,7 @@ async fn serve_visit<S>(
     visit: Arc<Visit>,
     stream: S,
     silence: impl Future<Output = ()> + Unpin,
+    hearing: impl Future<Output = ()> + Unpin,
     mut ending: impl Future<Output = ()> + Unpin,
 ) -> hyper::Result<()>
 where
@@ -296,6 +298,8 @@ where
     };
     tokio::select! {
         biased;
+        // Before all that looks whether it was cut off, so that no ringing is missed.
+        () = hearing => Ok(()),
         ended = served => ended,
         () = silence => Ok(()),
     }

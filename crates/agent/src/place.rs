@@ -44,7 +44,16 @@ impl Place {
 
     /// The URL that `rest` stands for: what follows the local address, path and query as they came.
     pub(crate) fn resolve(&self, rest: &str) -> Result<Endpoint, TargetError> {
-        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        let (path, query) = match memchr::memchr(b'?', rest.as_bytes()) {
+            Some(at) => (rest.get(..at).unwrap_or_default(), rest.get(at.saturating_add(1)..)),
+            None => (rest, None),
+        };
+        // Most are such that one look tells all that is asked below.
+        if path.len() > 1
+            && let Some(endpoint) = self.url.with_plain_target(&self.base, path, query)
+        {
+            return Ok(endpoint);
+        }
         // Only a path may follow: anything else would become part of the authority.
         if !matches!(path.bytes().next(), None | Some(b'/')) {
             return Err(TargetError::Character);

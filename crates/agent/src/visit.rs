@@ -7,10 +7,9 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use bytes::Bytes;
 use countersign_forward::BoxError;
-use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body::Body;
 use tokio::time::sleep;
 
@@ -23,7 +22,6 @@ use crate::refusal::{Code, Refusal};
 const MAX_HEAD: usize = 32_768;
 /// How often in the time for a head it is looked whether the connection has moved.
 const LOOKS: u32 = 4;
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A connection, or this process's own way in.
 pub(crate) struct Visit {
@@ -66,7 +64,7 @@ impl Visit {
         let stay = Stay::begin(self);
         let (visit, uri) = (stay.visit(), std::mem::take(&mut head.uri));
         let answered = match visit.rest(&head, &uri) {
-            Ok(rest) => visit.door.answer(head, body, &visit.entrance(rest)).await,
+            Ok(rest) => visit.door.answer(&mut head, body, &visit.entrance(rest)).await,
             Err(refusal) => {
                 visit.write_refusal(&head.method, &refusal);
                 Err(refusal)
@@ -81,6 +79,18 @@ impl Visit {
     /// The binding that is visited, and what it shares with others.
     pub(crate) const fn door(&self) -> &Door {
         &self.door
+    }
+
+    /// True for this process's own way in: no task of a connection hears the bell for what is under way here.
+    pub(crate) const fn is_inside(&self) -> bool {
+        matches!(self.way, Way::Inside)
+    }
+
+    /// Never completes: wakes its task whenever something may have been cut off, for those who look then.
+    pub(crate) async fn hear(self: Arc<Self>) {
+        loop {
+            self.door.shared.lock.bell().notified().await;
+        }
     }
 
     /// Completes when no request has been under way, and no head has come, for `limit`, or up to a quarter longer. It
@@ -107,7 +117,8 @@ impl Visit {
     /// What follows the local address in the target, if the request may come in at all.
     fn rest<'a>(&self, head: &Parts, uri: &'a Uri) -> Result<&'a str, Refusal> {
         let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        require_short(&head.headers, whole)?;
+        let fields = Fields::of(&head.headers);
+        fields.require_short(whole)?;
         if head.method == Method::CONNECT {
             let detail = "this is no proxy for other places";
             return Err(Refusal::new(Code::A02, StatusCode::METHOD_NOT_ALLOWED, detail, ""));
@@ -120,7 +131,7 @@ impl Visit {
         match &self.way {
             Way::Socket(_) | Way::Inside => Ok(whole),
             Way::Port(port) => {
-                refuse_pages(&head.headers, &port.authorities)?;
+                fields.require_program(&port.authorities)?;
                 below(&port.base, whole)
             }
         }
@@ -145,14 +156,53 @@ impl Visit {
     }
 }
 
-/// The library's own bound is on what it reads at a time.
-fn require_short(headers: &HeaderMap, target: &str) -> Result<(), Refusal> {
-    let fields = headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()));
-    if fields.fold(target.len(), usize::saturating_add) > MAX_HEAD {
-        let (status, detail) = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too long");
-        return Err(Refusal::new(Code::A02, status, detail, ""));
+/// What has to be known of all fields, by one look at each.
+struct Fields<'a> {
+    /// Names and values together, in bytes.
+    length: usize,
+    host: Option<&'a HeaderValue>,
+    hosts: usize,
+    /// A page in a browser of this machine can send requests here, but not without saying whose page it is.
+    is_page: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self { length: 0, host: None, hosts: 0, is_page: false };
+        for (name, value) in headers {
+            let name = name.as_str();
+            fields.length = fields.length.saturating_add(name.len()).saturating_add(value.len());
+            match name {
+                "host" => (fields.host, fields.hosts) = (Some(value), fields.hosts.saturating_add(1)),
+                "origin" | "sec-fetch-site" => fields.is_page = true,
+                _ => {}
+            }
+        }
+        fields
     }
-    Ok(())
+
+    /// The library's own bound is on what it reads at a time.
+    fn require_short(&self, target: &str) -> Result<(), Refusal> {
+        if self.length.saturating_add(target.len()) > MAX_HEAD {
+            let (status, detail) = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too long");
+            return Err(Refusal::new(Code::A02, status, detail, ""));
+        }
+        Ok(())
+    }
+
+    /// Refuses pages, and who was led here under another name.
+    fn require_program(&self, authorities: &[String; 2]) -> Result<(), Refusal> {
+        let host = self.host.filter(|_| self.hosts == 1).map(HeaderValue::as_bytes);
+        if !host.is_some_and(|host| authorities.iter().any(|own| own.as_bytes() == host)) {
+            let detail = "the Host field names another place";
+            return Err(Refusal::new(Code::A01, StatusCode::MISDIRECTED_REQUEST, detail, "use the address as printed"));
+        }
+        if self.is_page {
+            let detail = "pages in a browser may not use this address";
+            return Err(Refusal::new(Code::A01, StatusCode::FORBIDDEN, detail, ""));
+        }
+        Ok(())
+    }
 }
 
 /// What follows the path that cannot be guessed; how much of it was right shows in no time.
@@ -164,21 +214,6 @@ fn below<'a>(base: &str, whole: &'a str) -> Result<&'a str, Refusal> {
     }
     let detail = "nothing is here";
     Err(Refusal::new(Code::A01, StatusCode::NOT_FOUND, detail, "use the address that the agent printed"))
-}
-
-/// A page in a browser of this machine can send requests here, but not without saying whose page it is.
-fn refuse_pages(headers: &HeaderMap, authorities: &[String; 2]) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let host = hosts.next().and_then(|host| host.to_str().ok());
-    if hosts.next().is_some() || !host.is_some_and(|host| authorities.iter().any(|own| own == host)) {
-        let detail = "the Host field names another place";
-        return Err(Refusal::new(Code::A01, StatusCode::MISDIRECTED_REQUEST, detail, "use the address as printed"));
-    }
-    if headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE) {
-        let detail = "pages in a browser may not use this address";
-        return Err(Refusal::new(Code::A01, StatusCode::FORBIDDEN, detail, ""));
-    }
-    Ok(())
 }
 
 /// One request under way: the connection is busy until it is dropped.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use countersign_dpop::ProofMaker;
 use countersign_dpop::jose::{Jkt, KeyFormatError, ProofSigner, SoftwareKey};
-use countersign_dpop::time::Clock;
+use countersign_dpop::time::{Clock, Timestamp};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
@@ -184,12 +184,12 @@ impl Client {
     /// # Errors
     /// See [`TokenError`].
     pub async fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
-        Ok(self.token_and_source().await?.0)
+        Ok(self.token_and_source(self.enrolment.prover.clock.now()).await?.0)
     }
 
-    pub(crate) async fn token_and_source(&self) -> Result<(Arc<AccessToken>, Source), TokenError> {
+    pub(crate) async fn token_and_source(&self, now: Timestamp) -> Result<(Arc<AccessToken>, Source), TokenError> {
         let fetch = |refused| self.source.fetch(&self.enrolment, refused, &self.watch);
-        self.tokens.get(self.enrolment.prover.clock.now(), fetch).await
+        self.tokens.get(now, fetch).await
     }
 
     /// Revokes the client's tokens at the issuer (RFC 7009) and forgets them, and its session if it has one, also when

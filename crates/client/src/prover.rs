@@ -94,15 +94,16 @@ impl Prover {
         self.clock.now().plus(self.jar.known(&self.binding, endpoint.origin()).clock_offset)
     }
 
-    /// Makes a fresh proof for `target`: the value of the `DPoP` field.
+    /// Makes a fresh proof for `target` at `now` by our clock: the value of the `DPoP` field.
     pub(crate) async fn prove(
         &self,
         target: Target<'_>,
         attempts: &Attempts,
+        now: Timestamp,
     ) -> Result<(HeaderValue, Attempt), MakeError> {
         let known = self.jar.known(&self.binding, target.endpoint.origin());
         let nonce = attempts.next_nonce.clone().or(known.nonce);
-        let (local, offset) = (self.clock.now(), known.clock_offset);
+        let (local, offset) = (now, known.clock_offset);
         let request = HashedRequest {
             method: target.method.as_str(),
             url: target.endpoint.as_str(),

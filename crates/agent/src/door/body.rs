@@ -157,7 +157,7 @@ struct During {
     stay: Stay,
     /// How often the lock had gone on when the request was let through.
     closings: u64,
-    /// Made when there is something to wait for: most answers are there at once.
+    /// Made when there is something to wait for, and no connection that hears it: most answers are there at once.
     bell: Option<Pin<Box<OwnedNotified>>>,
 }
 
@@ -167,7 +167,7 @@ impl During {
     }
 
     fn poll_cut(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
+        while self.stay.visit().is_inside() {
             let shared = &self.stay.visit().door().shared;
             let bell = self.bell.get_or_insert_with(|| Box::pin(Arc::clone(shared.lock.bell()).notified_owned()));
             let rang = bell.as_mut().poll(context).is_ready();
@@ -180,6 +180,7 @@ impl During {
             }
             self.bell = None;
         }
+        Poll::Pending
     }
 }
 

@@ -9,6 +9,7 @@ mod shared;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use bytes::Bytes;
 use countersign_client::{CallError, Credentials, Endpoint, Next, Signing};
@@ -57,7 +58,7 @@ impl Door {
     /// [`Door::over`] says whether the answer may still be passed on.
     pub(crate) async fn answer<B>(
         &self,
-        mut head: Parts,
+        head: &mut Parts,
         body: B,
         entrance: &Entrance<'_>,
     ) -> Result<(Response<DoorBody>, u64), Refusal>
@@ -66,12 +67,12 @@ impl Door {
         B::Error: Into<BoxError>,
     {
         let id = self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        let mut asked = Asked::new(id, &head, entrance.peer);
+        let mut asked = Asked::new(id, head, entrance.peer);
         let reason = reason(&mut head.headers);
-        let judged = self.judge(&mut asked, &head, body, entrance.rest, reason).await;
-        let source = judged.inspect_err(|refusal| self.write_refusal(&asked, refusal))?;
+        let judged = self.judge(&mut asked, head, body, entrance.rest, reason).await;
+        let (source, now) = judged.inspect_err(|refusal| self.write_refusal(&asked, refusal))?;
         self.record(&asked.entry(&self.binding, Event::Signed))?;
-        let closings = self.shared.lock.enter(self.shared.clock.now());
+        let closings = self.shared.lock.enter(now);
         let endpoint = asked.endpoint.take();
         let sent = match (closings, endpoint) {
             (Some(closings), Some(endpoint)) => self.send(endpoint, head, source, closings).await,
@@ -83,11 +84,12 @@ impl Door {
         Ok((response, closings.unwrap_or_default()))
     }
 
-    /// Sends it and waits for the answer, no longer than the lock is off and the binding lasts.
+    /// Sends it and waits for the answer, no longer than the lock is off and the binding lasts: whoever polls this is
+    /// woken when that may have changed.
     async fn send<B>(
         &self,
         endpoint: Endpoint,
-        head: Parts,
+        head: &mut Parts,
         source: Source<B>,
         closings: u64,
     ) -> Result<Response<DoorBody>, Refusal>
@@ -97,18 +99,11 @@ impl Door {
     {
         // Large, and not moved any more.
         let mut sending = std::pin::pin!(self.exchange(endpoint, head, source, closings));
-        loop {
-            // Listened to before it is looked at what it rings for, so that no ringing is missed.
-            let rang = self.shared.lock.bell().notified();
-            if let Some(refusal) = self.over(closings) {
-                return Err(refusal);
-            }
-            tokio::select! {
-                biased;
-                sent = &mut sending => return sent,
-                () = rang => {}
-            }
-        }
+        std::future::poll_fn(|context| match self.over(closings) {
+            Some(refusal) => Poll::Ready(Err(refusal)),
+            None => sending.as_mut().poll(context),
+        })
+        .await
     }
 
     /// Why a request that was let through may not go on, if it may not.
@@ -127,7 +122,7 @@ impl Door {
         self.shared.note(&entry);
     }
 
-    /// Everything that is asked before anything is signed.
+    /// Everything that is asked before anything is signed; when it was answered.
     async fn judge<B>(
         &self,
         asked: &mut Asked<'_>,
@@ -135,7 +130,7 @@ impl Door {
         body: B,
         rest: &str,
         reason: Option<String>,
-    ) -> Result<Source<B>, Refusal>
+    ) -> Result<(Source<B>, Timestamp), Refusal>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -166,11 +161,13 @@ impl Door {
         if policy.approval != ApprovalMode::Never {
             self.approve(asked, head, reason).await?;
         }
-        if policy.approval != ApprovalMode::Never || policy.reads_messages() {
-            // It may have taken a while.
-            self.open(self.shared.clock.now())?;
+        if policy.approval == ApprovalMode::Never && !policy.reads_messages() {
+            return Ok((source, now));
         }
-        Ok(source)
+        // It may have taken a while.
+        let now = self.shared.clock.now();
+        self.open(now)?;
+        Ok((source, now))
     }
 
     /// Whether this binding signs at all.
@@ -268,7 +265,7 @@ impl Door {
     async fn exchange<B>(
         &self,
         endpoint: Endpoint,
-        mut head: Parts,
+        head: &mut Parts,
         source: Source<B>,
         closings: u64,
     ) -> Result<Response<DoorBody>, Refusal>
@@ -279,24 +276,29 @@ impl Door {
         let target: Uri = endpoint.path_and_query().parse().map_err(|_| unusual_target())?;
         let mut signing = self.binding.client.signing_at(&head.method, endpoint).map_err(|f| no_answer(&f))?;
         request::clean(&mut head.headers, &self.binding.policy);
+        // For another attempt, which hardly ever comes.
+        let spare: Vec<_> = head.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut headers = std::mem::take(&mut head.headers);
         loop {
             // Once more before each signature.
             if let Some(refusal) = self.over(closings) {
                 return Err(refusal);
             }
-            let credentials = signing.credentials().await.map_err(|fault| no_answer(&fault))?;
-            let fields = fields(credentials);
-            let needles = Needles::of(fields.iter().map(|(_, value)| value));
+            let set = fields(signing.credentials().await.map_err(|fault| no_answer(&fault))?);
+            let needles = Needles::of(&set);
             let mut request = Request::new(source.attempt());
             request.method_mut().clone_from(&head.method);
             request.uri_mut().clone_from(&target);
-            request.headers_mut().clone_from(&head.headers);
-            let handover = Handover { set: fields, ..Handover::default() };
-            let response = self.binding.forwarder.forward(request, handover).await;
+            *request.headers_mut() = headers;
+            let response = self.binding.forwarder.forward(request, Handover { set, ..Handover::default() }).await;
             let response = response.map_err(|fault| answer::no_answer(&fault))?;
             let learned = self.learn(&mut signing, &response, source.is_repeatable()).await?;
             if learned == Next::Done {
                 return answer::clean(response, needles, &self.binding.policy);
+            }
+            headers = HeaderMap::new();
+            for (name, value) in &spare {
+                headers.append(name, value.clone());
             }
         }
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use countersign_forward::BoxError;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use memchr::memmem;
 use smallvec::SmallVec;
@@ -36,13 +36,21 @@ enum Secret {
 
 impl Needles {
     pub(crate) fn new(secrets: &[Zeroizing<String>]) -> Self {
-        secrets.iter().cloned().map(Secret::Text).collect()
+        let long = secrets.iter().filter(|secret| secret.len() >= MIN_SECRET).cloned();
+        Self(long.map(|secret| Needle { secret: Secret::Text(secret), beginning: OnceLock::new() }).collect())
     }
 
     /// The credentials in `fields`, without their schemes: they may be repeated alone.
-    pub(crate) fn of<'a>(fields: impl Iterator<Item = &'a HeaderValue>) -> Self {
-        let begin = |value: &HeaderValue| memchr::memchr(b' ', value.as_bytes()).map_or(0, |at| at.saturating_add(1));
-        fields.map(|value| Secret::Field(value.clone(), begin(value))).collect()
+    pub(crate) fn of(fields: &[(HeaderName, HeaderValue)]) -> Self {
+        let mut needles = SmallVec::new();
+        for (_, value) in fields {
+            let begin = memchr::memchr(b' ', value.as_bytes()).map_or(0, |at| at.saturating_add(1));
+            let secret = Secret::Field(value.clone(), begin);
+            if secret.as_bytes().len() >= MIN_SECRET {
+                needles.push(Needle { secret, beginning: OnceLock::new() });
+            }
+        }
+        Self(needles)
     }
 
     /// True when one of them is in `bytes`.
@@ -70,13 +78,6 @@ impl Needles {
     pub(crate) fn tail(&self, bytes: &[u8]) -> usize {
         let longest = self.0.iter().map(|needle| begun(bytes, needle.secret.as_bytes()));
         longest.max().unwrap_or(0)
-    }
-}
-
-impl FromIterator<Secret> for Needles {
-    fn from_iter<I: IntoIterator<Item = Secret>>(secrets: I) -> Self {
-        let long = secrets.into_iter().filter(|secret| secret.as_bytes().len() >= MIN_SECRET);
-        Self(long.map(|secret| Needle { secret, beginning: OnceLock::new() }).collect())
     }
 }
 

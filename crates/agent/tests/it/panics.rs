@@ -43,7 +43,8 @@ fn a_panic_prints_nothing_secret_and_the_agent_goes_on() {
         .expect("it runs");
     let printed = format!("{}{}", String::from_utf8_lossy(&inner.stdout), String::from_utf8_lossy(&inner.stderr));
     assert!(inner.status.success(), "{printed}");
-    assert!(printed.matches("a clock that broke").count() > 4, "{printed}");
+    // As often as one request asks for the time.
+    assert!(printed.matches("a clock that broke").count() >= 4, "{printed}");
     assert!(printed.matches("an observer that broke").count() >= 2, "{printed}");
     assert!(printed.contains("stack backtrace:") && printed.contains("::door::Door"), "{printed}");
     let secrets = std::fs::read_to_string(&told).expect("they were told");

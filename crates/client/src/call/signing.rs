@@ -145,10 +145,15 @@ impl Signing<'_> {
     /// [`CallError::Token`] and others when token or proof cannot be had.
     pub async fn credentials(&mut self) -> Result<Credentials, CallError> {
         let enrolment = &self.client.enrolment;
-        let (token, source) = self.client.token_and_source().await?;
+        let asked_at = enrolment.prover.clock.now();
+        let (token, source) = self.client.token_and_source(asked_at).await?;
+        let now = match source {
+            Source::Kept => asked_at,
+            Source::Fetched => enrolment.prover.clock.now(),
+        };
         let target = Target { method: &self.method, endpoint: &self.endpoint, ath: Some(token.ath()) };
         let (proof, attempt) = match token.kind() {
-            TokenKind::Dpop => Some(enrolment.prover.prove(target, &self.attempts).await?).unzip(),
+            TokenKind::Dpop => Some(enrolment.prover.prove(target, &self.attempts, now).await?).unzip(),
             TokenKind::Bearer => (None, None),
         };
         enrolment.tell_sent(Server::Resource, target, attempt.as_ref());

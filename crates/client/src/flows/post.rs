@@ -98,7 +98,7 @@ async fn send(
     let presented = enrolment.authenticator.authenticate(registration, now, &mut form, &mut headers).await?;
     let target = Target { method: &Method::POST, endpoint, ath: None };
     let (proof, attempt) = match proving {
-        Proving::Yes => Some(enrolment.prover.prove(target, attempts).await?).unzip(),
+        Proving::Yes => Some(enrolment.prover.prove(target, attempts, enrolment.prover.clock.now()).await?).unzip(),
         Proving::No => (None, None),
     };
     if let Some(proof) = &proof {

@@ -109,8 +109,8 @@ impl Endpoint {
         if self.path.start.saturating_add(length) > Self::MAX_LENGTH {
             return Err(EndpointError::TooLong);
         }
-        if is_plain_path(path) && query.is_none_or(is_plain_query) {
-            return Ok(self.with_plain_target(path, query, length));
+        if let Some(plain) = self.with_plain_target("", path, query) {
+            return Ok(plain);
         }
         let mut url = self.url()?;
         url.set_path(path);
@@ -118,17 +118,24 @@ impl Endpoint {
         Ok(Self::of(url))
     }
 
-    /// The same for a path and a query that the library writes as they are.
-    fn with_plain_target(&self, path: &str, query: Option<&str>, length: usize) -> Self {
-        let mut text = String::with_capacity(self.path.start.saturating_add(length));
+    /// The same, with `base`, which is a part of this URL's path, before `path`, where the two of the target are such
+    /// that nothing in them has to be changed; `None` otherwise. Nothing is encoded in such a path, and no segment of
+    /// it begins with a dot.
+    pub fn with_plain_target(&self, base: &str, path: &str, query: Option<&str>) -> Option<Self> {
+        if !is_plain_path(path) || !query.is_none_or(is_plain_query) {
+            return None;
+        }
+        let length = path.len().saturating_add(query.map_or(0, |query| query.len().saturating_add(1)));
+        let mut text = String::with_capacity(self.path.start.saturating_add(base.len()).saturating_add(length));
         text.push_str(self.origin());
+        text.push_str(base);
         text.push_str(path);
         let path = self.path.start..text.len();
         if let Some(query) = query {
             text.push('?');
             text.push_str(query);
         }
-        Self { text, path }
+        (text.len() <= Self::MAX_LENGTH).then_some(Self { text, path })
     }
 
     /// Where `location`, perhaps relative, leads from here.

@@ -108,7 +108,7 @@ impl AccessToken {
         renew_at: Option<Timestamp>,
     ) -> Option<Self> {
         let fits = (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        let field = fits.then(|| secret_field(format!("{} {text}", kind.scheme())))??;
+        let field = fits.then(|| secret_field(format!("{} {text}", kind.scheme()).into_bytes()))??;
         Some(Self { text: text.into(), field, ath: AthText::of(text), kind, scope, expires_at, renew_at })
     }
 
@@ -154,7 +154,7 @@ impl AccessToken {
 }
 
 /// A field's value that is not printed, and wiped with its last clone; `None` for a text that no field can hold.
-pub(crate) fn secret_field(text: String) -> Option<HeaderValue> {
+pub(crate) fn secret_field(text: Vec<u8>) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(Zeroizing::new(text))).ok()?;
     value.set_sensitive(true);
     Some(value)

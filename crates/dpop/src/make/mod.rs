@@ -101,20 +101,20 @@ impl ProofMaker {
     /// See [`MakeError`].
     pub async fn make(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
         let ath = request.token.map(Ath::of);
-        self.make_hashed(&request.hashed(ath.as_ref()), now).await
+        text(self.make_hashed(&request.hashed(ath.as_ref()), now).await?)
     }
 
-    /// The same where the token was hashed before.
+    /// The same where the token was hashed before, as bytes for a field's value; they are visible ASCII.
     ///
     /// # Errors
     /// See [`MakeError`].
-    pub async fn make_hashed(&self, request: &HashedRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
+    pub async fn make_hashed(&self, request: &HashedRequest<'_>, now: Timestamp) -> Result<Vec<u8>, MakeError> {
         let text = self.signing_input(request, now)?;
         let signature = match self.signer.sign_at_once(&text) {
             Some(signature) => signature?,
             None => self.signer.sign(&text).await?,
         };
-        signed(text, &signature)
+        Ok(signed(text, &signature))
     }
 
     /// Makes a proof at `now` with a signer that answers at once, like [`SoftwareKey`](crate::jose::SoftwareKey).
@@ -123,10 +123,10 @@ impl ProofMaker {
     /// See [`MakeError`]; `Sign` when the signer takes its time.
     pub fn make_now(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
         let ath = request.token.map(Ath::of);
-        let text = self.signing_input(&request.hashed(ath.as_ref()), now)?;
+        let input = self.signing_input(&request.hashed(ath.as_ref()), now)?;
         let slow = || SignError::KeyUnavailable(String::from("it does not sign at once"));
-        let signature = self.signer.sign_at_once(&text).ok_or_else(slow)??;
-        signed(text, &signature)
+        let signature = self.signer.sign_at_once(&input).ok_or_else(slow)??;
+        text(signed(input, &signature))
     }
 
     fn signing_input(&self, request: &HashedRequest<'_>, now: Timestamp) -> Result<Vec<u8>, MakeError> {
@@ -189,11 +189,16 @@ const ROOM_FOR_CLAIMS: usize = 160;
 /// Enough for all signatures but RSA's and ML-DSA's.
 const ROOM_FOR_SIGNATURE: usize = 192;
 
-/// The compact serialization. It is ASCII, so that making a text of it cannot fail.
-fn signed(mut text: Vec<u8>, signature: &[u8]) -> Result<String, MakeError> {
-    text.push(b'.');
-    append_base64url_to(signature, &mut text);
-    Ok(String::from_utf8(text).map_err(|_| SignError::Failed)?)
+/// The compact serialization.
+fn signed(mut input: Vec<u8>, signature: &[u8]) -> Vec<u8> {
+    input.push(b'.');
+    append_base64url_to(signature, &mut input);
+    input
+}
+
+/// It is ASCII: this cannot fail.
+fn text(proof: Vec<u8>) -> Result<String, MakeError> {
+    Ok(String::from_utf8(proof).map_err(|_| SignError::Failed)?)
 }
 
 #[cfg(test)]
