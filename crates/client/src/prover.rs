@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_dpop::jose::SignError;
 use countersign_dpop::time::{Clock, Timestamp};
-use countersign_dpop::{AthText, HashedRequest, MakeError, ProofMaker};
+use countersign_dpop::{Ath, HashedRequest, MakeError, ProofMaker};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::http::{Endpoint, read_date};
@@ -26,7 +26,7 @@ pub(crate) struct Target<'a> {
     pub(crate) method: &'a Method,
     pub(crate) endpoint: &'a Endpoint,
     /// The hash of the token that goes with it.
-    pub(crate) ath: Option<&'a AthText>,
+    pub(crate) ath: Option<&'a Ath>,
 }
 
 /// One request as it went out.

@@ -6,7 +6,7 @@ mod watch;
 use std::fmt;
 
 use bytes::Bytes;
-use countersign_dpop::AthText;
+use countersign_dpop::Ath;
 use countersign_dpop::time::Timestamp;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -74,7 +74,7 @@ pub struct AccessToken {
     /// Scheme and token, as they are sent. Its bytes are wiped with the last clone.
     field: HeaderValue,
     /// What proofs say of it.
-    ath: AthText,
+    ath: Ath,
     kind: TokenKind,
     scope: Option<String>,
     expires_at: Option<Timestamp>,
@@ -109,7 +109,7 @@ impl AccessToken {
     ) -> Option<Self> {
         let fits = (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         let field = fits.then(|| secret_field(format!("{} {text}", kind.scheme()).into_bytes()))??;
-        Some(Self { text: text.into(), field, ath: AthText::of(text), kind, scope, expires_at, renew_at })
+        Some(Self { text: text.into(), field, ath: Ath::of(text), kind, scope, expires_at, renew_at })
     }
 
     /// The token itself. Keep it out of logs, arguments and environments.
@@ -143,7 +143,7 @@ impl AccessToken {
     }
 
     /// Its hash, as proofs that go with it say it.
-    pub(crate) const fn ath(&self) -> &AthText {
+    pub(crate) const fn ath(&self) -> &Ath {
         &self.ath
     }
 
