@@ -20,6 +20,16 @@ mod tests {
 
     use super::all;
 
+    /// Two that are in the same place of their chunks do not make up for each other.
+    #[test]
+    fn several_bad_bytes_are_found_too() {
+        for places in [&[0, 32][..], &[31, 63], &[3, 40], &[64, 65], &[0, 64], &[1, 2, 33, 34]] {
+            let mut text = [b'a'; 70];
+            places.iter().for_each(|&place| text[place] = b'b');
+            assert!(!all(&text, |byte| byte == b'a'), "{places:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn one_bad_byte_is_found_wherever_it_is(length in 0..200_usize, at in any::<prop::sample::Index>(), bad: u8) {

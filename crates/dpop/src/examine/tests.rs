@@ -1,3 +1,5 @@
+mod facts;
+
 use std::sync::Arc;
 
 use super::{Case, Check, CheckOutcome, Examination, Place, Response, examine};
