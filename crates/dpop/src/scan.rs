@@ -25,7 +25,9 @@ mod tests {
     fn several_bad_bytes_are_found_too() {
         for places in [&[0, 32][..], &[31, 63], &[3, 40], &[64, 65], &[0, 64], &[1, 2, 33, 34]] {
             let mut text = [b'a'; 70];
-            places.iter().for_each(|&place| text[place] = b'b');
+            for &place in places {
+                text[place] = b'b';
+            }
             assert!(!all(&text, |byte| byte == b'a'), "{places:?}");
         }
     }
