@@ -4,11 +4,12 @@ mod jti;
 mod sent;
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use self::sent::SentHtu;
 use crate::ath::Ath;
 use crate::htu::HtuError;
-use crate::jose::{Jkt, ProofSigner, SignError, append_base64url_to, encode_array, encode_base64url};
+use crate::jose::{Jkt, ProofSigner, SignError, Signing, append_base64url_to, encode_array, encode_base64url};
 use crate::time::Timestamp;
 
 /// What a proof is to be made for.
@@ -124,8 +125,10 @@ impl ProofMaker {
     pub fn make_now(&self, request: &ProofRequest<'_>, now: Timestamp) -> Result<String, MakeError> {
         let ath = request.token.map(Ath::of);
         let input = self.signing_input(&request.hashed(ath.as_ref()), now)?;
-        let slow = || SignError::KeyUnavailable(String::from("it does not sign at once"));
-        let signature = self.signer.sign_at_once(&input).ok_or_else(slow)??;
+        let signature = match self.signer.sign_at_once(&input) {
+            Some(signature) => signature?,
+            None => ready_by_now(&mut self.signer.sign(&input))?,
+        };
         text(signed(input, &signature))
     }
 
@@ -188,6 +191,14 @@ fn push_text(text: &str, json: &mut Vec<u8>) -> Option<()> {
 const ROOM_FOR_CLAIMS: usize = 160;
 /// Enough for all signatures but RSA's and ML-DSA's.
 const ROOM_FOR_SIGNATURE: usize = 192;
+
+/// The signature of a signer that takes no time, though it does not say so.
+fn ready_by_now(signing: &mut Signing<'_>) -> Result<Vec<u8>, SignError> {
+    match signing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(signature) => signature,
+        Poll::Pending => Err(SignError::KeyUnavailable(String::from("it does not sign at once"))),
+    }
+}
 
 /// The compact serialization.
 fn signed(mut input: Vec<u8>, signature: &[u8]) -> Vec<u8> {

@@ -109,24 +109,33 @@ fn makes_the_same_proof_later_as_at_once() {
     assert_eq!(part(&proof.unwrap(), 1)["htu"], "https://as.example/token");
 }
 
+/// A signer that does not say that it takes no time.
+#[derive(Debug)]
+struct Another {
+    key: SoftwareKey,
+    is_slow: bool,
+}
+
+impl ProofSigner for Another {
+    fn algorithm(&self) -> Algorithm {
+        self.key.algorithm()
+    }
+    fn public_jwk(&self) -> &PublicJwk {
+        self.key.public_jwk()
+    }
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
+        if self.is_slow { Box::pin(pending()) } else { self.key.sign(message) }
+    }
+}
+
 #[test]
 fn says_when_a_signer_takes_its_time() {
-    #[derive(Debug)]
-    struct Slow(SoftwareKey);
-    impl ProofSigner for Slow {
-        fn algorithm(&self) -> Algorithm {
-            self.0.algorithm()
-        }
-        fn public_jwk(&self) -> &PublicJwk {
-            self.0.public_jwk()
-        }
-        fn sign<'a>(&'a self, _: &'a [u8]) -> Signing<'a> {
-            Box::pin(pending())
-        }
-    }
-    let slow = ProofMaker::new(Arc::new(Slow(SoftwareKey::generate(Algorithm::Es256).unwrap())));
-    let fault = slow.make_now(&request("https://as.example/token"), NOW).unwrap_err();
-    assert!(matches!(fault, MakeError::Sign(SignError::KeyUnavailable(_))));
+    let made = |is_slow| {
+        let key = SoftwareKey::generate(Algorithm::Es256).unwrap();
+        ProofMaker::new(Arc::new(Another { key, is_slow })).make_now(&request("https://as.example/token"), NOW)
+    };
+    assert_eq!(part(&made(false).unwrap(), 1)["htm"], "POST");
+    assert!(matches!(made(true), Err(MakeError::Sign(SignError::KeyUnavailable(_)))));
 }
 
 #[test]
