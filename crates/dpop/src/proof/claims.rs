@@ -1,7 +1,6 @@
 //! The claims of a proof (RFC 9449 §4.2).
 
 use std::borrow::Cow;
-use std::fmt;
 
 use crate::error::{Claim, MalformedProof};
 use crate::htu::Htu;
@@ -20,12 +19,6 @@ pub(crate) struct Claims<'a> {
     pub(crate) nonce: Option<Cow<'a, str>>,
     pub(crate) exp: Option<NumericDate>,
     pub(crate) nbf: Option<NumericDate>,
-}
-
-impl fmt::Debug for Claims<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claims").field("jti", &self.jti).field("iat", &self.iat).finish_non_exhaustive()
-    }
 }
 
 /// The members that matter, unjudged.
