@@ -203,25 +203,44 @@ fn bounds_rsa_exponents() {
     assert_eq!(refusal(&with(&rsa(), "e", json!(65_537))), KeyError::BadMember { member: "e" }, "row 180");
 }
 
+/// The primes below 167 for which not everything is a power of 65537 (CVE-2017-15361).
+const TELLING_PRIMES: [u128; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+
+/// An odd modulus of `length` bytes that is a power of 65537 modulo every telling prime, and no power modulo `but`.
+fn roca_modulus(length: usize, but: Option<u128>) -> Vec<u8> {
+    let powers = |prime| std::iter::successors(Some(1), move |power| Some(power * 65_537 % prime));
+    let is_power = |residue, prime: u128| powers(prime).take(256).any(|power| power == residue);
+    // Big-endian: a first byte of 0x80, zeros, and an end of 16 bytes that makes the residues.
+    let first = |prime| (0..length - 1).fold(0x80, |residue, _| residue * 256 % prime);
+    let (mut end, mut step) = (1, 2);
+    for prime in TELLING_PRIMES {
+        while is_power((first(prime) + end) % prime, prime) == (but == Some(prime)) {
+            end += step;
+        }
+        step *= prime;
+    }
+    let mut modulus = vec![0; length];
+    modulus[0] = 0x80;
+    modulus[length - 16..].copy_from_slice(&u128::to_be_bytes(end));
+    modulus
+}
+
 #[test]
 fn refuses_rsa_moduli_with_the_roca_pattern() {
-    // 65537^128 has 2049 bits and is a power of 65537 modulo every prime, like the moduli of CVE-2017-15361.
-    let times_65537 = |n: Vec<u8>| {
-        let mut product = vec![0; n.len() + 2];
-        let mut carry = 0;
-        for place in (0..product.len()).rev() {
-            let shifted = n.get(place).copied().unwrap_or(0);
-            let plain = place.checked_sub(2).map_or(0, |place| n[place]);
-            let sum = u16::from(shifted) + u16::from(plain) + carry;
-            (product[place], carry) = (sum.to_le_bytes()[0], sum >> 8);
+    for length in 256..=260 {
+        let fault = KeyError::Weak { reason: "an RSA modulus with the pattern of CVE-2017-15361" };
+        assert_eq!(refusal(&rsa_of(&roca_modulus(length, None), &[1, 0, 1])), fault, "row 179: {length}");
+    }
+}
+
+#[test]
+fn takes_rsa_moduli_with_a_part_of_the_roca_pattern() {
+    for length in 256..=260 {
+        for prime in TELLING_PRIMES {
+            let modulus = roca_modulus(length, Some(prime));
+            assert!(PublicJwk::parse(rsa_of(&modulus, &[1, 0, 1]).as_bytes()).is_ok(), "{prime} {length}");
         }
-        product
-    };
-    let n = (0..128).fold(vec![1], |n, _| times_65537(n));
-    assert_eq!((n.len(), n[0]), (257, 1));
-    let fault = KeyError::Weak { reason: "an RSA modulus with the pattern of CVE-2017-15361" };
-    assert_eq!(refusal(&rsa_of(&n, &[1, 0, 1])), fault, "row 179");
-    assert!(PublicJwk::parse(rsa_of(&modulus(2_048), &[1, 0, 1]).as_bytes()).is_ok());
+    }
 }
 
 #[test]
