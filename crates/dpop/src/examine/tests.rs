@@ -439,3 +439,12 @@ fn how_much_an_old_proof_tells_depends_on_the_clock() {
     assert_eq!(codes(&examine(&case.clone().with_moment(NOW))), ["P10-old", "P11-extra"]);
     assert_eq!(codes(&examine(&case)), ["P11-extra", "P10-old"], "the examiner's clock says little");
 }
+
+#[test]
+fn what_is_only_suspected_keeps_its_order() {
+    let (key, expired) = (key(), token(r#"{"exp":1600000000}"#));
+    let proof = sign(&key, &header(&key), &claims(-86_400, "https://rs.example/a/b", &expired));
+    let case = Case::new(NOW).with_proof(&proof).with_token(&expired).with_scheme(Scheme::Bearer);
+    assert_eq!(codes(&examine(&case.clone().with_moment(NOW))), ["K02", "P10-future"]);
+    assert_eq!(codes(&examine(&case)), ["K02", "P10-future"], "by the examiner's clock");
+}

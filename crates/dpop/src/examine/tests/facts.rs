@@ -91,6 +91,22 @@ fn only_a_date_near_now_is_taken_for_milliseconds() {
     assert_eq!(judged(1_700_000_000_000), ["P07-ms"]);
     assert_eq!(judged(170_000_000_000_000), ["P10-future"]);
     assert_eq!(judged(1_000_000_000), ["P10-old"]);
+    let ten_years = 315_576_000;
+    for far in [NOW.seconds() - ten_years, NOW.seconds() + ten_years] {
+        assert_eq!(judged(far * 1_000), ["P10-future"]);
+    }
+    for near in [NOW.seconds() - ten_years + 1, NOW.seconds() + ten_years - 1] {
+        assert_eq!(judged(near * 1_000), ["P07-ms"]);
+    }
+}
+
+#[test]
+fn a_signature_is_not_judged_by_a_key_of_another_algorithm() {
+    let key = key();
+    let header = header(&key).replace("ES256", "ES384");
+    let examination = examine(&case(&sign(&key, &header, &claims(0, "https://rs.example/a/b", OPAQUE))));
+    assert_eq!(codes(&examination), ["P04"]);
+    assert!(is_not_made(&examination, Check::Signature), "{examination:#?}");
 }
 
 #[test]
