@@ -140,6 +140,8 @@ fn tells_a_public_key() {
     for jwk in [RFC7515_P256, RFC7515_RSA, RFC8037_ED25519] {
         assert_eq!(refusal(&public(jwk)), KeyFormatError::PublicOnly);
     }
+    let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+    assert_eq!(refusal(certificate), KeyFormatError::PublicOnly);
     let spki = [
         0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00, 0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1,
         0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25,
@@ -164,6 +166,7 @@ fn refuses_what_is_no_key() {
         "-----BEGIN PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\n!!!!\n-----END PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----",
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----",
         &two,
         cut,
         &long,
@@ -173,6 +176,10 @@ fn refuses_what_is_no_key() {
         &with(RFC7515_P256, "d", json!(7)),
     ] {
         assert_eq!(refusal(text), KeyFormatError::NotAKey, "{text}");
+    }
+    for der in [&b""[..], b"0", &[0x30, 0], &read(P256_PKCS8).unwrap().to_pkcs8().unwrap()[1..]] {
+        let key = SoftwareKey::from_pkcs8(der, Algorithm::Es256);
+        assert_eq!(key.map(|key| key.algorithm()), Err(KeyFormatError::NotAKey), "{der:02x?}");
     }
 }
 
