@@ -244,6 +244,33 @@ mod tests {
         assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), Ok(Share::Granted));
     }
 
+    #[test]
+    fn a_share_is_given_back_after_the_store_was_widened() {
+        let (ledger, capacity) = (ledger(3), Capacity::new(100));
+        for _ in 0..3 {
+            assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), Ok(Share::Granted));
+        }
+        ledger.begin(at(0), Layout::reaching(70).widened(600));
+        assert_eq!(ledger.take(party(1), at(60), at(0), &capacity), USED_UP);
+        assert_eq!(ledger.take(party(1), at(700), at(200), &capacity), Ok(Share::Granted));
+    }
+
+    /// With one stripe, so that all parties meet: five in the same 128 columns leave a hole in one of the four rows for
+    /// all but two in a million.
+    #[test]
+    fn heavy_parties_take_no_share_of_ten_thousand_others() {
+        let ledger = QuotaLedger::new(1_000, 1, Layout::reaching(70), at(0));
+        let capacity = Capacity::new(100_000);
+        for heavy in 0..5 {
+            for _ in 0..1_000 {
+                assert_eq!(ledger.take(party(heavy), at(60), at(0), &capacity), Ok(Share::Granted));
+            }
+        }
+        for modest in 1_000..11_000 {
+            assert_eq!(ledger.take(party(modest), at(60), at(0), &capacity), Ok(Share::Granted));
+        }
+    }
+
     /// A thousand parties with one entry each, and forty that use up their share: nobody is refused wrongly.
     #[test]
     fn parties_do_not_use_up_each_others_shares() {
