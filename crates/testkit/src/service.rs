@@ -6,10 +6,12 @@
 pub mod postgres;
 
 use std::{
+    collections::BTreeSet,
     env, fs, io,
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -62,12 +64,19 @@ pub fn find(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A loopback address that nobody listened on a moment ago.
+/// A loopback address that nobody listened on a moment ago, and that was given to nobody else in this process: servers that
+/// start at the same time would otherwise now and then want the same one.
 ///
 /// # Errors
 /// The system has no free port.
 pub fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(address.port()) {
+            return Ok(address);
+        }
+    }
 }
 
 /// A server process with a directory of its own, killed and swept when dropped.
