@@ -3,6 +3,8 @@
 
 mod claims;
 mod header;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
