@@ -242,6 +242,10 @@ mod tests {
         assert_eq!(shown("rediss://h:6380"), "rediss://h:6380");
         assert_eq!(shown("redis+unix:///run/redis.sock"), "redis+unix:///run/redis.sock");
         assert_eq!(shown("redis+sentinel://u:secret@a,b:7/main/2"), "redis+sentinel://a:26379,b:7/main");
+        assert_eq!(
+            shown("redis+sentinel://s1,10.0.0.1,[::1],[::1]:7/main"),
+            "redis+sentinel://s1:26379,10.0.0.1:26379,[::1]:26379,[::1]:7/main"
+        );
     }
 
     #[test]
@@ -253,9 +257,29 @@ mod tests {
     }
 
     #[test]
+    fn a_server_is_another_one_by_its_place_and_by_how_it_is_entered() {
+        let url = "redis://user:secret@h:7000/3";
+        let server = |url| RedisServer::parse(url).unwrap();
+        assert_eq!(server(url), server(url));
+        assert_eq!(server(url), server("redis://user@h:7000/3").with_password("secret"));
+        for other in [
+            "rediss://user:secret@h:7000/3",
+            "redis://user:secret@g:7000/3",
+            "redis://user:secret@h:7001/3",
+            "redis://user:secret@h:7000/4",
+            "redis://user:other@h:7000/3",
+            "redis://other:secret@h:7000/3",
+            "redis+sentinel://user:secret@h:7000/main/3",
+        ] {
+            assert_ne!(server(url), server(other), "{other}");
+        }
+    }
+
+    #[test]
     fn shows_no_password() {
         let server = RedisServer::parse("redis://user:hunter2@h/0").unwrap().with_password("hunter3");
-        assert!(!format!("{server:?} {server}").contains("hunter"));
+        let place = r#"RedisServer { places: Tcp(Address { host: "h", port: 6379 }), tls: false, .. }"#;
+        assert_eq!((format!("{server:?}"), server.to_string()), (place.to_owned(), "redis://h:6379".to_owned()));
         assert_eq!(server.login.password(), Some("hunter3"));
     }
 }

@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         with_redis("a party is held to its share", a_party_is_held_to_its_share),
         with_redis("a wider window begins an epoch, a narrower one does not", widens),
         with_redis("of many copies at many nodes one is first", one_is_first),
+        with_redis("a store that is dropped leaves its server", leaves_when_dropped),
     ]
 }
 
@@ -100,6 +101,15 @@ async fn a_party_is_held_to_its_share() {
     assert_eq!(node.record(&proof("greedy", 3)).await, used_up);
     assert_eq!(node.record(&proof("greedy", 0)).await, REPLAYED, "a replay is told as one all the same");
     assert_eq!(node.record(&proof("modest", 3)).await, FIRST, "another party has its own share");
+}
+
+async fn leaves_when_dropped() {
+    let server = Server::start(&[]);
+    let node = Node::reach(config(&server.url(0))).await;
+    server.until_says("INFO clients", "connected_clients:2\r").await;
+    drop(node);
+    // The one that asks.
+    server.until_says("INFO clients", "connected_clients:1\r").await;
 }
 
 async fn widens() {

@@ -51,6 +51,7 @@ async fn killed_and_back() {
     let begun = Instant::now();
     assert!(is_unavailable(&one.record(&one.answered(one.proof(2))).await));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(one.store.fault().is_some(), "the first that fails tells the others");
     for node in [&one, &other] {
         node.until(false).await;
     }
@@ -122,6 +123,7 @@ async fn out_of_memory() {
     let full: Answer = node.record(&node.answered(node.proof(2))).await;
     let Err(ReplayStoreError::Unavailable { reason }) = &full else { panic!("{full:?}") };
     assert!(reason.contains("OOM"), "{reason}");
+    assert_eq!(node.store.fault(), None, "the connection is as good as before");
     assert_eq!(server.say("CONFIG SET maxmemory 0"), "+OK");
     node.until(true).await;
     assert_eq!(node.record(&proof).await, REPLAYED);
@@ -149,7 +151,8 @@ async fn passwords() {
     let address = RedisServer::parse(&server.url(0)).unwrap().with_password("correct horse");
     let right = Node::reach(RedisReplayConfig { server: address, ..config(&server.url(0)) }).await;
     assert_eq!(right.serve(1).await, 1);
-    assert!(!format!("{:?}", right.store).contains("horse"));
+    let shown = format!("{:?}", right.store);
+    assert!(shown.contains(&server.address.port().to_string()) && !shown.contains("horse"), "{shown}");
 }
 
 /// Half of what nodes may differ by from each other, either way, is worth a warning.
