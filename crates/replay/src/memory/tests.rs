@@ -65,6 +65,18 @@ fn remembers_until_the_last_second() {
     assert_eq!(record(&store, &entry(1, 1_000), 1_000), Ok(Recorded::First));
 }
 
+/// The second is for clocks that go back; what comes later may have been dropped, or may not.
+#[test]
+fn judges_a_proof_for_a_second_more_and_then_asks_for_a_nonce() {
+    let store = store(1_000);
+    assert_eq!(record(&store, &entry(1, 0), 0), Ok(Recorded::First));
+    assert_eq!(record(&store, &entry(1, 0), 61), Ok(Recorded::Replayed));
+    assert_eq!(record(&store, &entry(2, 0), 61), Ok(Recorded::First));
+    for number in 1..=3 {
+        assert_eq!(record(&store, &entry(number, 0), 62), Ok(Recorded::NonceDemanded));
+    }
+}
+
 #[test]
 fn refuses_a_capacity_of_nothing() {
     let config = MemoryReplayConfig { capacity: 0, ..MemoryReplayConfig::default() };
