@@ -1,6 +1,5 @@
 //! What requests and the keeper share.
 
-use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -237,11 +236,5 @@ impl Shared {
             latency: std::array::from_fn(|class| counts.latency[class].load(Ordering::Relaxed)),
             latency_sum: Duration::from_micros(counts.latency_micros.load(Ordering::Relaxed)),
         }
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
     }
 }
