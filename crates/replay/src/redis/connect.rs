@@ -119,3 +119,29 @@ pub(super) fn describe(error: &RedisError) -> String {
     let text: String = error.to_string().chars().filter(|letter| !letter.is_control()).take(LONGEST).collect();
     if text.is_empty() { "an error without words".to_owned() } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_in_one_line_of_bounded_length() {
+        let error = RedisError::from((ErrorKind::Client, "out of order", "a\r\n\x1b[31m".repeat(100)));
+        let told = describe(&error);
+        assert!(told.starts_with("out of order") && !told.contains(char::is_control), "{told}");
+        assert_eq!(told.chars().count(), 160);
+    }
+
+    #[test]
+    fn goes_to_the_node_that_a_cluster_names_and_nowhere_else() {
+        let moved = |says: &str| {
+            let error = redis::parse_redis_value(says.as_bytes()).and_then(redis::Value::extract_error).unwrap_err();
+            moved_to(&error).map(|node| node.to_string())
+        };
+        assert_eq!(moved("-MOVED 3999 127.0.0.1:6381\r\n").as_deref(), Some("127.0.0.1:6381"));
+        assert_eq!(moved("-MOVED 3999 ::1:6381\r\n").as_deref(), Some("[::1]:6381"));
+        for other in ["-ASK 3999 127.0.0.1:6381\r\n", "-ERR MOVED 3999 127.0.0.1:6381\r\n", "-MOVED\r\n"] {
+            assert_eq!(moved(other), None, "{other}");
+        }
+    }
+}

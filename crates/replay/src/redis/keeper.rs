@@ -28,7 +28,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
                 Ok(()) => (),
                 Err(fault) => {
                     shared.miss(fault);
-                    sleep(pause + spread(pause)).await;
+                    sleep(spread(pause)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             },
@@ -57,10 +57,22 @@ async fn look_after(shared: &Shared, link: &Arc<Link>) {
     }
 }
 
-/// Up to half as much again, so that nodes do not come back all at once.
+/// As long and up to half as much again, so that nodes do not come back all at once.
 fn spread(pause: Duration) -> Duration {
     let mut byte = [0];
     // Without randomness there is no spread, which does no harm.
     let _ = aws_lc_rs::rand::fill(&mut byte);
-    pause.mul_f64(f64::from(byte[0]) / 512.0)
+    pause + pause * u32::from(byte[0]) / 512
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_as_long_as_said_and_up_to_half_as_much_again() {
+        let pauses: Vec<_> = (0..200).map(|_| spread(LONGEST_PAUSE)).collect();
+        assert!(pauses.iter().all(|pause| (LONGEST_PAUSE..LONGEST_PAUSE * 3 / 2).contains(pause)), "{pauses:?}");
+        assert!(pauses.iter().any(|pause| *pause > LONGEST_PAUSE * 5 / 4), "{pauses:?}");
+    }
 }

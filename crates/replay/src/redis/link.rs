@@ -178,3 +178,27 @@ impl From<Refusal> for RedisReplayFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_want_of_memory_in_a_command_and_in_a_script() {
+        let is_told = |says: &str| {
+            is_about_memory(&redis::parse_redis_value(says.as_bytes()).and_then(Value::extract_error).unwrap_err())
+        };
+        assert!(is_told("-OOM command not allowed when used memory > 'maxmemory'.\r\n"));
+        assert!(is_told("-ERR user_script:29: OOM command not allowed when used memory > 'maxmemory'.\r\n"));
+        assert!(!is_told("-NOSCRIPT No matching script.\r\n"));
+        assert!(!is_told("-MISCONF Redis is configured to save RDB snapshots\r\n"));
+    }
+
+    #[test]
+    fn no_time_is_beyond_what_a_script_can_count() {
+        let (most, least) = (1_i64 << 52, -(1_i64 << 52));
+        for (time, sent) in [(0, 0), (-1, -1), (most, most), (most + 1, most), (i64::MAX, most), (i64::MIN, least)] {
+            assert_eq!(exact(Timestamp::from_seconds(time)), sent);
+        }
+    }
+}

@@ -95,3 +95,58 @@ fn refusal(role: &[u8], policy: &[u8]) -> Refusal {
 fn unreadable() -> RedisError {
     (ErrorKind::UnexpectedReturnType, "an answer that is none of the script's").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judgement(parts: Vec<Value>) -> Option<Judgement> {
+        Judgement::read(&Value::Array(parts)).ok()
+    }
+
+    fn bulk(text: &[u8]) -> Value {
+        Value::BulkString(text.to_vec())
+    }
+
+    #[test]
+    fn reads_every_judgement_of_the_script_and_no_other() {
+        let number = |number| judgement(vec![Value::Int(number)]);
+        assert_eq!(number(0), Some(Judgement::Replayed));
+        assert_eq!(number(1), Some(Judgement::First));
+        assert_eq!(number(2), Some(Judgement::NonceDemanded));
+        assert_eq!(number(3), Some(Judgement::Unknown));
+        let epoch = b"epoch".to_vec();
+        assert_eq!(judgement(vec![Value::Int(4), bulk(&epoch)]), Some(Judgement::TimeDiffers { epoch }));
+        assert_eq!(number(5), Some(Judgement::QuotaExhausted));
+        assert_eq!(number(6), Some(Judgement::TooLong));
+        for nothing in [-1, 4, 7] {
+            assert_eq!(number(nothing), None);
+        }
+        assert_eq!(judgement(vec![Value::Int(1), Value::Int(1)]), None);
+        assert_eq!(judgement(vec![]), None);
+        assert_eq!(Judgement::read(&Value::Int(1)).ok(), None);
+    }
+
+    #[test]
+    fn a_greeting_names_the_memory_and_has_everything_in_its_length() {
+        let greeting = |begun, id: usize, key: usize, memory: &[u8]| {
+            let (id, key) = (bulk(&vec![1; id]), bulk(&vec![2; key]));
+            Greeting::read(Value::Array(vec![Value::Int(begun), id, Value::Int(7), key, Value::Int(9), bulk(memory)]))
+        };
+        let good = greeting(1, 16, 32, b"run").unwrap();
+        let epoch = Epoch { id: EpochId::from_bytes([1; 16]), floor: Timestamp::from_seconds(7) };
+        assert_eq!((good.begun, good.epoch, good.time.seconds(), &*good.memory), (true, epoch, 9, &b"run"[..]));
+        assert!(!greeting(0, 16, 32, b"run").unwrap().begun);
+        for unreadable in [greeting(1, 16, 32, b""), greeting(1, 15, 32, b"run"), greeting(1, 16, 33, b"run")] {
+            assert!(matches!(unreadable, Err(Refusal::Unreadable)), "{unreadable:?}");
+        }
+    }
+
+    #[test]
+    fn a_replica_and_a_server_that_evicts_are_refused() {
+        let refused = |role, policy| Greeting::read(Value::Array(vec![Value::Int(-1), bulk(role), bulk(policy)]));
+        assert!(matches!(refused(b"slave", b"allkeys-lru"), Err(Refusal::NotMaster)));
+        let evicts = refused(b"master", b"allkeys-lru").unwrap_err();
+        assert!(matches!(evicts, Refusal::Evicts { policy } if policy == "allkeys-lru"));
+    }
+}

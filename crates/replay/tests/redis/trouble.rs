@@ -39,6 +39,10 @@ async fn away_from_the_start() {
     let _server = Server::start_at(address, &[]);
     node.until(true).await;
     assert_eq!(node.serve(1).await, 1, "asked for a nonce once");
+    for once in ["the replay store cannot be used", "the replay store is there"] {
+        let lines = log::lines(&address.to_string(), once);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+    }
 }
 
 async fn killed_and_back() {
