@@ -55,7 +55,7 @@ pub(crate) fn check_htu(claims: &Claims<'_>, expected: &Htu) -> Result<(), Proof
     if claims.htu == expected.as_str() {
         return Ok(());
     }
-    let found = Htu::parse(&claims.htu).map_err(|fault| ProofError::HtuMalformed { fault })?;
+    let found = expected.parse_beside(&claims.htu).map_err(|fault| ProofError::HtuMalformed { fault })?;
     let Some(difference) = expected.difference(&found) else { return Ok(()) };
     let (expected, found) = (shorten(expected.as_str()), shortened(found.into_string()));
     Err(ProofError::HtuMismatch { expected, found, difference })

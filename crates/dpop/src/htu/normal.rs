@@ -40,21 +40,29 @@ pub(super) struct Parts<'a> {
 }
 
 pub(super) fn split(uri: &str) -> Result<Parts<'_>, HtuError> {
+    check_text(uri)?;
+    let (scheme, rest) = split_scheme(uri)?;
+    let rest = rest.strip_prefix("//").ok_or(HtuError::NotAbsolute)?;
+    let (hierarchy, more) = cut_path(rest);
+    let (authority, path) = hierarchy.split_at(hierarchy.find('/').unwrap_or(hierarchy.len()));
+    Ok(Parts { scheme, authority, path, more })
+}
+
+/// Length and characters of a whole URI, so that nothing odd hides in a query or fragment either.
+pub(super) fn check_text(uri: &str) -> Result<(), HtuError> {
     if uri.is_empty() || uri.len() > Htu::MAX_LENGTH {
         return Err(HtuError::Length);
     }
-    // Over the whole text, so that nothing odd hides in a query or fragment either.
-    if !scan::all(uri.as_bytes(), |byte| byte.is_ascii_graphic() && byte != b'\\') {
-        return Err(HtuError::Character);
+    let is_good = scan::all(uri.as_bytes(), |byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_good { Ok(()) } else { Err(HtuError::Character) }
+}
+
+/// What comes before query and fragment, and whether one of these follows, even an empty one.
+pub(super) fn cut_path(text: &str) -> (&str, bool) {
+    match memchr2(b'?', b'#', text.as_bytes()) {
+        Some(end) => (&text[..end], true),
+        None => (text, false),
     }
-    let (scheme, rest) = split_scheme(uri)?;
-    let rest = rest.strip_prefix("//").ok_or(HtuError::NotAbsolute)?;
-    let (hierarchy, more) = match memchr2(b'?', b'#', rest.as_bytes()) {
-        Some(end) => (&rest[..end], true),
-        None => (rest, false),
-    };
-    let (authority, path) = hierarchy.split_at(hierarchy.find('/').unwrap_or(hierarchy.len()));
-    Ok(Parts { scheme, authority, path, more })
 }
 
 fn split_scheme(uri: &str) -> Result<(UriScheme, &str), HtuError> {

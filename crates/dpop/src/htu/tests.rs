@@ -313,4 +313,17 @@ proptest! {
         let origin = PublicOrigin::parse("https://rs.example").expect("an origin");
         prop_assert_eq!(origin.htu(&path), Htu::parse(&format!("https://rs.example{path}")));
     }
+
+    #[test]
+    fn is_parsed_beside_another_as_it_is_alone(
+        of in uri(),
+        at in "(https?://(rs|RS).example)?(:443)?",
+        rest in "[a@:.\\[\\]%0-9/?# ~\\\\-]{0,16}",
+    ) {
+        let beside = htu(&of);
+        let from = htu(&format!("{of}/../x"));
+        for uri in [format!("{at}{rest}"), format!("{at}/{rest}"), format!("{from}{rest}"), format!("{of}{rest}")] {
+            prop_assert_eq!(beside.parse_beside(&uri), Htu::parse(&uri), "{}", uri);
+        }
+    }
 }
