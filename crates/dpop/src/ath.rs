@@ -57,33 +57,42 @@ impl fmt::Debug for Ath {
 
 /// The `ath` that a proof has to have: that of an access token, hashed when somebody first asks. A proof that is refused
 /// for something else costs no hash, and neither does a token whose hash is remembered. `Debug` does not show the token.
-pub struct ExpectedAth<'a> {
-    token: &'a str,
-    ath: OnceLock<Ath>,
+pub struct ExpectedAth<'a>(Expected<'a>);
+
+enum Expected<'a> {
+    Known(Ath),
+    Of { token: &'a str, ath: OnceLock<Ath> },
 }
 
 impl<'a> ExpectedAth<'a> {
     /// That of `token`, not hashed yet.
     pub const fn of(token: &'a str) -> Self {
-        Self { token, ath: OnceLock::new() }
+        Self(Expected::Of { token, ath: OnceLock::new() })
     }
 
     /// The hash.
     pub fn get(&self) -> &Ath {
-        self.ath.get_or_init(|| Ath::of(self.token))
+        match &self.0 {
+            Expected::Known(ath) => ath,
+            Expected::Of { token, ath } => ath.get_or_init(|| Ath::of(token)),
+        }
     }
 }
 
 impl From<Ath> for ExpectedAth<'_> {
     /// One that is known.
     fn from(ath: Ath) -> Self {
-        Self { token: "", ath: OnceLock::from(ath) }
+        Self(Expected::Known(ath))
     }
 }
 
 impl fmt::Debug for ExpectedAth<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ExpectedAth").field(&self.ath.get()).finish()
+        let known = match &self.0 {
+            Expected::Known(ath) => Some(ath),
+            Expected::Of { token: _, ath } => ath.get(),
+        };
+        f.debug_tuple("ExpectedAth").field(&known).finish()
     }
 }
 

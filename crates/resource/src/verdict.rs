@@ -24,7 +24,8 @@ pub struct Verdict {
     /// What the log is to say.
     pub decision: Decision,
     pub(crate) nonce: Option<String>,
-    pub(crate) sunset: Option<BearerSunset>,
+    /// Of few requests: elsewhere.
+    pub(crate) sunset: Option<Box<BearerSunset>>,
 }
 
 /// What is to become of a request.
@@ -59,7 +60,7 @@ impl Verdict {
             answer.insert(DPOP_NONCE, nonce);
             answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        if let Some(BearerSunset { deprecation, sunset }) = &self.sunset {
+        if let Some(BearerSunset { deprecation, sunset }) = self.sunset.as_deref() {
             answer.insert(DEPRECATION, deprecation.clone());
             if let Some(sunset) = sunset {
                 answer.insert(SUNSET, sunset.clone());

@@ -17,26 +17,26 @@ pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// What a request to a resource presents. `Debug` says which scheme, never the token.
 #[derive(Clone, Copy)]
-pub enum Credentials<'a> {
+pub enum Credentials<'a, Token = &'a str> {
     /// No `Authorization` field, or one of a scheme that is not ours. A proof alone is no credential.
     None,
     /// The `DPoP` scheme with its proof.
     Dpop {
         /// The access token.
-        token: &'a str,
+        token: Token,
         /// The proof, not looked into.
         proof: &'a str,
     },
     /// The `Bearer` scheme.
     Bearer {
         /// The access token.
-        token: &'a str,
+        token: Token,
         /// A proof that was sent all the same.
         proof: Option<&'a str>,
     },
 }
 
-impl std::fmt::Debug for Credentials<'_> {
+impl<Token> std::fmt::Debug for Credentials<'_, Token> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::None => "None",
@@ -71,6 +71,17 @@ pub fn read_proof(headers: &HeaderMap) -> Result<Option<&str>, CredentialsError>
 /// # Errors
 /// See [`CredentialsError`].
 pub fn read_credentials(headers: &HeaderMap) -> Result<Credentials<'_>, CredentialsError> {
+    read_credentials_by(headers, TokenText::read)
+}
+
+/// [`read_credentials`], with a way of one's own to read the token: who knows its bytes need not look at each again.
+///
+/// # Errors
+/// As there, and what `read_token` says.
+pub fn read_credentials_by<'a, Token>(
+    headers: &'a HeaderMap,
+    read_token: impl FnOnce(TokenText<'a>) -> Result<Token, CredentialsError>,
+) -> Result<Credentials<'a, Token>, CredentialsError> {
     let field = only_field(headers, &AUTHORIZATION).map_err(|Repeated| CredentialsError::AuthorizationRepeated)?;
     let Some(field) = field else {
         return Ok(Credentials::None);
@@ -78,13 +89,59 @@ pub fn read_credentials(headers: &HeaderMap) -> Result<Credentials<'_>, Credenti
     let value = trim_blanks(field.as_bytes());
     let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
     if scheme.eq_ignore_ascii_case(b"DPoP") {
-        let token = read_token68(rest)?;
+        let token = read_token(TokenText::after_scheme(rest)?)?;
         let proof = read_proof(headers)?.ok_or(CredentialsError::ProofMissing)?;
         Ok(Credentials::Dpop { token, proof })
     } else if scheme.eq_ignore_ascii_case(b"Bearer") {
-        Ok(Credentials::Bearer { token: read_token68(rest)?, proof: read_proof(headers)? })
+        Ok(Credentials::Bearer { token: read_token(TokenText::after_scheme(rest)?)?, proof: read_proof(headers)? })
     } else {
         Ok(Credentials::None)
+    }
+}
+
+/// What stands where a request has its access token. Its characters have not been looked at.
+#[derive(Clone, Copy)]
+pub struct TokenText<'a>(&'a [u8]);
+
+impl<'a> TokenText<'a> {
+    fn after_scheme(rest: &'a [u8]) -> Result<Self, CredentialsError> {
+        let token = rest.trim_ascii_start();
+        let blanks = &rest[..rest.len() - token.len()];
+        let is_set_off = !blanks.is_empty() && blanks.iter().all(|byte| *byte == b' ');
+        is_set_off.then_some(Self(token)).ok_or(CredentialsError::TokenMalformed)
+    }
+
+    /// These bytes, whatever they are.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The token, which is `token68` (RFC 9110 §11.2).
+    ///
+    /// # Errors
+    /// [`CredentialsError::TokenMalformed`] for anything else.
+    pub fn read(self) -> Result<&'a str, CredentialsError> {
+        if is_token68(self.0) { self.read_again() } else { Err(CredentialsError::TokenMalformed) }
+    }
+
+    /// The token, whose bytes were [read](TokenText::read) before.
+    ///
+    /// # Errors
+    /// [`CredentialsError::TokenMalformed`] for what is no text, and so was not.
+    pub fn read_again(self) -> Result<&'a str, CredentialsError> {
+        from_utf8(self.0).map_err(|_| CredentialsError::TokenMalformed)
+    }
+}
+
+impl std::fmt::Debug for TokenText<'_> {
+    /// Never the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenText").field("length", &self.0.len()).finish_non_exhaustive()
     }
 }
 
@@ -126,15 +183,6 @@ fn only_field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'
     let mut fields = headers.get_all(name).iter();
     let first = fields.next();
     if fields.next().is_some() { Err(Repeated) } else { Ok(first) }
-}
-
-fn read_token68(after_scheme: &[u8]) -> Result<&str, CredentialsError> {
-    let token = after_scheme.trim_ascii_start();
-    let blanks = &after_scheme[..after_scheme.len() - token.len()];
-    if blanks.is_empty() || blanks.iter().any(|byte| *byte != b' ') || !is_token68(token) {
-        return Err(CredentialsError::TokenMalformed);
-    }
-    from_utf8(token).map_err(|_| CredentialsError::TokenMalformed)
 }
 
 /// `token68` of RFC 9110 §11.2.

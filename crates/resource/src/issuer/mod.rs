@@ -11,10 +11,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_dpop::Ath;
-use countersign_dpop::error::TokenError;
+use countersign_dpop::error::{CredentialsError, TokenError};
+use countersign_dpop::headers::TokenText;
 use countersign_dpop::jose::{Algorithms, Jkt};
 use countersign_dpop::time::Timestamp;
+use countersign_dpop::{Ath, ExpectedAth};
 use futures_util::future::join_all;
 
 pub(crate) use self::config::media_subtype;
@@ -66,7 +67,7 @@ pub(crate) struct Issuer {
 /// counted at each request: processors would take turns at the counters.
 #[derive(Debug)]
 struct KnownToken {
-    ath: Ath,
+    ath: ExpectedAth<'static>,
     token: Arc<AccessToken>,
     issuer: Arc<Issuer>,
     signed_by: Jkt,
@@ -171,13 +172,11 @@ impl Issuers {
     }
 
     /// What is known of a token that comes with a proof.
-    pub(crate) fn recognise<'a>(&self, token: &'a str) -> SentToken<'a> {
+    ///
+    /// # Errors
+    /// Unknown, and no `token68`.
+    pub(crate) fn recognise<'a>(&self, token: TokenText<'a>) -> Result<SentToken<'a>, CredentialsError> {
         self.inner.tokens.recognise(token)
-    }
-
-    /// What is known of a token that comes without one.
-    pub(crate) fn recognise_alone<'a>(&self, token: &'a str) -> SentToken<'a> {
-        self.inner.tokens.recognise_alone(token)
     }
 
     /// Reads and judges an access token. Everything that can change between two requests (time, audience, the issuer's
@@ -255,7 +254,7 @@ impl Issuers {
             Ok(signed_by) => {
                 let token = Arc::new(claims);
                 let (issuer, keys) = (Arc::clone(issuer), AtomicU64::new(keys.serial()));
-                let known = KnownToken { ath: *ath, token: Arc::clone(&token), issuer, signed_by, keys };
+                let known = KnownToken { ath: (*ath).into(), token: Arc::clone(&token), issuer, signed_by, keys };
                 self.inner.tokens.insert(presented.token, known);
                 Ok(token)
             }

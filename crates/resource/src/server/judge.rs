@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use countersign_dpop::error::{ConfirmationError, CredentialsError, NonceError, PolicyError, ProofError, TokenError};
-use countersign_dpop::headers::{Credentials, read_credentials};
+use countersign_dpop::headers::{Credentials, read_credentials_by};
 use countersign_dpop::jose::Jkt;
 use countersign_dpop::replay::Epoch;
 use countersign_dpop::time::Timestamp;
@@ -75,15 +75,16 @@ impl Trial<'_> {
         if has_token_in_query(request.path_and_query) {
             return Err(CredentialsError::TokenOutsideHeader.into());
         }
-        match credentials {
+        match &credentials {
             Credentials::None => Err(CredentialsError::Missing.into()),
             Credentials::Dpop { token, proof } => self.by_proof(request.method, htu, token, proof, policy).await,
-            Credentials::Bearer { token, proof: _ } => self.by_bearer(token, policy).await,
+            Credentials::Bearer { token, proof: _ } => self.by_bearer(&token.alone(), policy).await,
         }
     }
 
-    fn credentials<'r>(&mut self, headers: &'r HeaderMap) -> Result<Credentials<'r>, CredentialsError> {
-        let credentials = read_credentials(headers);
+    fn credentials<'r>(&mut self, headers: &'r HeaderMap) -> Result<Credentials<'r, SentToken<'r>>, CredentialsError> {
+        let issuers = &self.server.config.issuers;
+        let credentials = read_credentials_by(headers, |token| issuers.recognise(token));
         self.seen.scheme = match &credentials {
             Ok(Credentials::Dpop { .. }) => PresentedScheme::Dpop,
             Ok(Credentials::Bearer { .. }) => PresentedScheme::Bearer,
@@ -108,22 +109,21 @@ impl Trial<'_> {
         &mut self,
         method: &str,
         htu: Htu,
-        token: &str,
+        token: &SentToken<'_>,
         proof: &str,
         policy: &mut P,
     ) -> Result<Access, Rejection> {
         self.seen.checks.pass(Check::Credentials);
-        let token = self.server.config.issuers.recognise(token);
         let checked = self.check(method, &htu, token.expected_ath(), proof);
         scratch::put_text(htu.into_string());
         let checked = match checked {
             Ok(checked) => checked,
             Err(fault) => {
-                self.name_client(&token);
+                self.name_client(token);
                 return Err(fault);
             }
         };
-        let token = self.read(&token).await?;
+        let token = self.read(token).await?;
         let bound = checked.confirm(token.confirmation())?;
         self.seen.checks.pass(Check::Confirmation);
         self.permit(&token, Some(bound.proof().jkt()), policy).await?;
@@ -152,9 +152,10 @@ impl Trial<'_> {
         match &checked {
             Ok(proof) => {
                 self.seen.checks.pass(Check::Proof);
-                self.seen.offset = Some(proof.iat().floor().since(self.now));
-                self.seen.jkt = Some(*proof.jkt());
-                self.seen.nonce_age = proof.nonce_age();
+                let facts = proof.facts();
+                self.seen.offset = Some(facts.iat().floor().since(self.now));
+                self.seen.jkt = Some(*facts.jkt());
+                self.seen.nonce_age = facts.nonce_age();
             }
             Err(Rejection::Proof(ProofError::Stale { age, .. })) => self.seen.offset = Some(age.saturating_neg()),
             Err(Rejection::Proof(ProofError::FromFuture { ahead, .. })) => self.seen.offset = Some(*ahead),
@@ -163,10 +164,9 @@ impl Trial<'_> {
         checked
     }
 
-    async fn by_bearer<P: Policy>(&mut self, token: &str, policy: &mut P) -> Result<Access, Rejection> {
+    async fn by_bearer<P: Policy>(&mut self, token: &SentToken<'_>, policy: &mut P) -> Result<Access, Rejection> {
         self.seen.checks.pass(Check::Credentials);
-        let token = self.server.config.issuers.recognise_alone(token);
-        let token = match self.read(&token).await {
+        let token = match self.read(token).await {
             // Where Bearer is refused anyway, an issuer that is away changes nothing.
             Err(TokenError::IssuerUnavailable { .. }) if !self.stage.takes_bearer() => {
                 return Err(ConfirmationError::BearerNotAccepted.into());
@@ -246,10 +246,10 @@ impl Trial<'_> {
         }
     }
 
-    fn conclude(self, result: Result<Access, Rejection>) -> Verdict {
+    fn conclude(&self, result: Result<Access, Rejection>) -> Verdict {
         let decision = self.decision(&result);
         let nonce = self.nonce(&result);
-        let sunset = self.sunset(&result);
+        let sunset = self.sunset(&result).map(Box::new);
         let outcome = match result {
             Ok(access) => Outcome::Granted(access),
             Err(rejection) if self.stage == Stage::Observe => Outcome::Observed(rejection),
