@@ -37,7 +37,7 @@ impl Decision {
     /// Notes the proof, once its signature is verified.
     pub(crate) fn note_proof(&mut self, proof: &CheckedProof, now: Timestamp) {
         self.jkt = Some(*proof.jkt());
-        let offset = proof.iat().floor().since(now);
+        let offset = proof.facts().iat().floor().since(now);
         self.offset = Some(offset);
         self.metrics.offset(offset);
     }

@@ -105,4 +105,6 @@ pub use self::nonce::{NoRandomness, NonceAge, NonceIssuer, NonceKey, NonceKeyRin
 pub use self::proof::{
     KnownHeader, KnownHeaders, MAX_JTI_LENGTH, MAX_PROOF_LENGTH, NoKnownHeaders, PreparedKey, Proof,
 };
-pub use self::verifier::{BoundProof, CheckedProof, ConfirmedRequest, ExpectedRequest, VerifiedProof, Verifier};
+pub use self::verifier::{
+    BoundProof, CheckedProof, ConfirmedRequest, ExpectedRequest, ProofFacts, VerifiedProof, Verifier,
+};

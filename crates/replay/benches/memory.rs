@@ -30,7 +30,7 @@ fn store(entries: u64) -> MemoryReplayStore {
 }
 
 fn record(store: &MemoryReplayStore, number: u64) -> Recorded {
-    let mut key = [0; 32];
+    let mut key = [0; ReplayKey::LENGTH];
     key[..8].copy_from_slice(&number.to_le_bytes());
     let iat = NumericDate::from_seconds(NOW.seconds() - i64::try_from(number % 55).unwrap());
     let entry = ReplayEntry {

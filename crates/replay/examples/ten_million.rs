@@ -74,7 +74,7 @@ impl Traffic<'_> {
     }
 
     fn entry(&self, number: u64, iat: i64) -> ReplayEntry {
-        let mut key = [0; 32];
+        let mut key = [0; ReplayKey::LENGTH];
         key[..8].copy_from_slice(&number.to_le_bytes());
         let iat = NumericDate::from_seconds(START + iat);
         ReplayEntry {

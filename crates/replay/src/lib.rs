@@ -12,7 +12,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let now = Timestamp::from_seconds(1_700_000_000);
 //! let store = MemoryReplayStore::new(MemoryReplayConfig::default(), now)?;
-//! # let key = ReplayKey::from_bytes([1; 32]);
+//! # let key = ReplayKey::from_bytes([1; ReplayKey::LENGTH]);
 //! let iat = NumericDate::from_seconds(now.seconds());
 //! let mut entry = ReplayEntry { key, iat, not_after: Window::RFC.not_after(iat), nonce_epoch: None, quota: None };
 //!
@@ -41,7 +41,7 @@
 //! let store = MemoryReplayStore::new(config, now)?;
 //! let not_after = Window::RFC.not_after(NumericDate::from_seconds(now.seconds()));
 //! let proof = |number, client| ReplayEntry {
-//!     key: ReplayKey::from_bytes([number; 32]),
+//!     key: ReplayKey::from_bytes([number; ReplayKey::LENGTH]),
 //!     iat: NumericDate::from_seconds(now.seconds()),
 //!     not_after,
 //!     nonce_epoch: Some(store.epoch(now).id),

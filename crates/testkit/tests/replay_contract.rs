@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use countersign_dpop::replay::{
-    Epoch, EpochId, QuotaKey, Recorded, Recording, ReplayEntry, ReplayStore, ReplayStoreError,
+    Epoch, EpochId, QuotaKey, Recorded, Recording, ReplayEntry, ReplayKey, ReplayStore, ReplayStoreError,
 };
 use countersign_dpop::time::Timestamp;
 use countersign_testkit::replay_contract::{self, Wanted};
@@ -160,7 +160,7 @@ impl PlainStore {
     fn identity(&self, entry: &ReplayEntry) -> Vec<u8> {
         let mut identity = entry.key.as_bytes().to_vec();
         match self.fault {
-            Some(Fault::ComparesHalfAKey) => identity.truncate(16),
+            Some(Fault::ComparesHalfAKey) => identity.truncate(ReplayKey::LENGTH / 2),
             Some(Fault::TellsKeysApartByTime) => identity.extend(entry.not_after.seconds().to_be_bytes()),
             Some(Fault::TellsKeysApartByNonce) => identity.extend(entry.nonce_epoch.map(|_| 1)),
             Some(Fault::TellsKeysApartByParty) => {

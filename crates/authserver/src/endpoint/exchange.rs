@@ -37,7 +37,7 @@ impl<'a> Exchange<'a> {
         let request = ExpectedRequest { method: parts.method.as_str(), htu, ath: None };
         let checked = self.server.verifier.check(proof, &request, &self.server.storage.epoch(), self.now)?;
         self.decision.note_proof(&checked, self.now);
-        self.nonce_is_ageing = checked.nonce_age() == Some(NonceAge::Ageing);
+        self.nonce_is_ageing = checked.facts().nonce_age() == Some(NonceAge::Ageing);
         Ok(Some(checked))
     }
 

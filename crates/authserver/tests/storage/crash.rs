@@ -12,7 +12,8 @@ use countersign_authserver::storage::{
     AssertionEntry, AssertionKey, Change, Entry, EntryContent, EntryId, EntryKind, PostgresAddress, SingleUse,
     SqlStorage, Storage, Verdict,
 };
-use countersign_dpop::replay::{ReplayEntry, ReplayKey};
+use countersign_dpop::jose::Jkt;
+use countersign_dpop::replay::{RealmId, ReplayEntry, ReplayKey};
 use countersign_dpop::time::{NumericDate, Timestamp, Window};
 use countersign_testkit::service::postgres::{Durability, Postgres};
 use countersign_testkit::storage_contract::{NOW, at};
@@ -159,7 +160,7 @@ fn once(chain: u64, step: u64) -> SingleUse {
     bytes[8..16].copy_from_slice(&step.to_be_bytes());
     SingleUse {
         proof: Some(ReplayEntry {
-            key: ReplayKey::from_bytes(bytes),
+            key: ReplayKey::new(&RealmId::of("https://issuer.example"), &Jkt::from_bytes(bytes), "jti"),
             // Past the floor of the first epoch.
             iat: NumericDate::from_seconds(NOW + 100),
             not_after: at(NOW + 160),

@@ -11,7 +11,7 @@ use crate::htu::Htu;
 use crate::jose::{Algorithm, Algorithms, Jkt, JwsBuffer};
 use crate::nonce::{NonceAge, NonceIssuer, NonceKeyRing, NoncePolicy};
 use crate::proof::{KnownHeaders, NoKnownHeaders, Proof};
-use crate::replay::{Epoch, EpochId, QuotaKey, Recorded, ReplayEntry, ReplayKey, ReplayStore};
+use crate::replay::{Epoch, EpochId, QuotaKey, RealmId, Recorded, ReplayEntry, ReplayKey, ReplayStore};
 use crate::time::{NumericDate, Timestamp, Window};
 
 /// The request that a proof has to be for, as the server knows it.
@@ -29,6 +29,7 @@ pub struct ExpectedRequest<'a> {
 #[derive(Clone, Debug)]
 pub struct Verifier {
     realm: String,
+    realm_id: RealmId,
     algorithms: Algorithms,
     window: Window,
     nonce_policy: NoncePolicy,
@@ -42,6 +43,7 @@ impl Verifier {
         let realm = realm.into();
         Self {
             nonce_issuer: NonceIssuer::new(realm.clone(), nonce_keys),
+            realm_id: RealmId::of(&realm),
             realm,
             algorithms: Algorithms::all(),
             window: Window::RFC,
@@ -154,31 +156,27 @@ impl Verifier {
         checks::check_ath(claims, request.ath)?;
         let nonce = checks::check_nonce(claims, self.nonce_policy, &self.nonce_issuer, epoch, now)?;
         checks::check_signature(&proof, &self.algorithms)?;
+        let (nonce_age, nonce_epoch) = nonce.unzip();
         Ok(CheckedProof {
-            algorithm: proof.algorithm(),
-            jkt: *proof.jkt(),
-            iat: claims.iat,
+            facts: ProofFacts { algorithm: proof.algorithm(), jkt: *proof.jkt(), iat: claims.iat, nonce_age },
             not_after: self.window.not_after(claims.iat),
-            replay_key: ReplayKey::new(&self.realm, proof.jkt(), &claims.jti),
+            replay_key: ReplayKey::new(&self.realm_id, proof.jkt(), &claims.jti),
             nonce_policy: self.nonce_policy,
-            nonce,
+            nonce_epoch,
         })
     }
 }
 
-/// A proof that passed every pure check, its signature included. Not yet bound to a token, not yet recorded.
+/// What a checked proof says.
 #[derive(Clone, Debug)]
-pub struct CheckedProof {
-    pub(crate) algorithm: Algorithm,
-    pub(crate) jkt: Jkt,
-    pub(crate) iat: NumericDate,
-    pub(crate) not_after: Timestamp,
-    pub(crate) replay_key: ReplayKey,
-    pub(crate) nonce_policy: NoncePolicy,
-    pub(crate) nonce: Option<(NonceAge, EpochId)>,
+pub struct ProofFacts {
+    algorithm: Algorithm,
+    jkt: Jkt,
+    iat: NumericDate,
+    nonce_age: Option<NonceAge>,
 }
 
-impl CheckedProof {
+impl ProofFacts {
     /// The algorithm of its signature.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -195,17 +193,39 @@ impl CheckedProof {
     }
 
     /// How old its nonce is, if it carries one.
-    pub fn nonce_age(&self) -> Option<NonceAge> {
-        self.nonce.map(|(age, _)| age)
+    pub const fn nonce_age(&self) -> Option<NonceAge> {
+        self.nonce_age
+    }
+}
+
+/// A proof that passed every pure check, its signature included. Not yet bound to a token, not yet recorded.
+#[derive(Clone, Debug)]
+pub struct CheckedProof {
+    facts: ProofFacts,
+    not_after: Timestamp,
+    replay_key: ReplayKey,
+    nonce_policy: NoncePolicy,
+    nonce_epoch: Option<EpochId>,
+}
+
+impl CheckedProof {
+    /// What it says.
+    pub const fn facts(&self) -> &ProofFacts {
+        &self.facts
+    }
+
+    /// The thumbprint of its key.
+    pub const fn jkt(&self) -> &Jkt {
+        &self.facts.jkt
     }
 
     /// What a replay store is to record, counted against `quota`.
     pub fn replay_entry(&self, quota: Option<QuotaKey>) -> ReplayEntry {
         ReplayEntry {
             key: self.replay_key,
-            iat: self.iat,
+            iat: self.facts.iat,
             not_after: self.not_after,
-            nonce_epoch: self.nonce.map(|(_, epoch)| epoch),
+            nonce_epoch: self.nonce_epoch,
             quota,
         }
     }
@@ -217,15 +237,15 @@ impl CheckedProof {
     /// switched off.
     pub fn accept(self, recorded: Recorded) -> Result<VerifiedProof, Rejection> {
         self.judge(recorded)?;
-        Ok(VerifiedProof { proof: self })
+        Ok(VerifiedProof { proof: self.facts })
     }
 
     /// Resource server: confirms that the access token is bound to this proof's key.
     ///
     /// # Errors
     /// See [`crate::error::ConfirmationError`].
-    pub fn confirm(self, confirmation: &Confirmation) -> Result<BoundProof, Rejection> {
-        confirmation.confirm(&self.jkt)?;
+    pub fn confirm(&self, confirmation: &Confirmation) -> Result<BoundProof<'_>, Rejection> {
+        confirmation.confirm(self.jkt())?;
         Ok(BoundProof { proof: self })
     }
 
@@ -244,14 +264,14 @@ impl CheckedProof {
 
 /// A checked proof whose key is the one that the access token is bound to. Not yet recorded.
 #[derive(Clone, Debug)]
-pub struct BoundProof {
-    proof: CheckedProof,
+pub struct BoundProof<'a> {
+    proof: &'a CheckedProof,
 }
 
-impl BoundProof {
+impl BoundProof<'_> {
     /// The proof.
     pub const fn proof(&self) -> &CheckedProof {
-        &self.proof
+        self.proof
     }
 
     /// Records the proof, the last step before the request may be served.
@@ -267,19 +287,19 @@ impl BoundProof {
         let entry = self.proof.replay_entry(quota);
         let recorded = store.record(&entry, now).await.map_err(ReplayError::from)?;
         self.proof.judge(recorded)?;
-        Ok(ConfirmedRequest { proof: self.proof })
+        Ok(ConfirmedRequest { proof: self.proof.facts.clone() })
     }
 }
 
 /// Authorization server: a checked proof that was recorded as never seen before.
 #[derive(Clone, Debug)]
 pub struct VerifiedProof {
-    proof: CheckedProof,
+    proof: ProofFacts,
 }
 
 impl VerifiedProof {
-    /// The proof.
-    pub const fn proof(&self) -> &CheckedProof {
+    /// What the proof says.
+    pub const fn proof(&self) -> &ProofFacts {
         &self.proof
     }
 
@@ -292,12 +312,12 @@ impl VerifiedProof {
 /// Resource server: token and proof belong together and the proof was recorded as never seen before.
 #[derive(Clone, Debug)]
 pub struct ConfirmedRequest {
-    proof: CheckedProof,
+    proof: ProofFacts,
 }
 
 impl ConfirmedRequest {
-    /// The proof.
-    pub const fn proof(&self) -> &CheckedProof {
+    /// What the proof says.
+    pub const fn proof(&self) -> &ProofFacts {
         &self.proof
     }
 

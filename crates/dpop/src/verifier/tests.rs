@@ -17,7 +17,9 @@ use crate::jose::{Algorithm, Algorithms, Jkt, JwsBuffer, JwsError, SoftwareKey, 
 use crate::make::{ProofMaker, ProofRequest};
 use crate::nonce::{NonceAge, NonceKey, NoncePolicy};
 use crate::proof::MAX_PROOF_LENGTH;
-use crate::replay::{Epoch, EpochId, Recorded, Recording, ReplayEntry, ReplayKey, ReplayStore, ReplayStoreError};
+use crate::replay::{
+    Epoch, EpochId, RealmId, Recorded, Recording, ReplayEntry, ReplayKey, ReplayStore, ReplayStoreError,
+};
 use crate::time::{NumericDate, Timestamp, Window};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -77,9 +79,9 @@ fn takes_a_good_proof_of_every_algorithm() {
         let maker = ProofMaker::new(Arc::new(examples::key(algorithm)));
         let proof = maker.make_now(&request(), NOW).expect("a proof");
         let checked = check(&verifier(), &proof).expect("a good proof");
-        assert_eq!((checked.algorithm(), checked.jkt()), (algorithm, maker.jkt()));
-        assert_eq!(checked.iat(), NumericDate::from_seconds(NOW.seconds()));
-        assert_eq!(checked.nonce_age(), None);
+        assert_eq!((checked.facts().algorithm(), checked.jkt()), (algorithm, maker.jkt()));
+        assert_eq!(checked.facts().iat(), NumericDate::from_seconds(NOW.seconds()));
+        assert_eq!(checked.facts().nonce_age(), None);
         let entry = checked.replay_entry(None);
         assert_eq!((entry.not_after, entry.nonce_epoch), (NOW.plus(60), None));
     }
@@ -99,7 +101,7 @@ fn the_replay_key_is_made_of_realm_key_and_jti() {
     let key = key();
     let proof = sign(&key, &header(&key), &payload());
     let checked = check(&verifier(), &proof).expect("a good proof");
-    let expected = ReplayKey::new(REALM, &key.public_jwk().jkt(), "j");
+    let expected = ReplayKey::new(&RealmId::of(REALM), &key.public_jwk().jkt(), "j");
     assert_eq!(checked.replay_entry(None).key, expected);
 }
 
@@ -200,7 +202,7 @@ fn a_used_nonce_and_its_epoch_are_known_afterwards() {
     let nonce = verifier.issue_nonce(&EPOCH.id, NOW.plus(-60));
     let with = maker.make_now(&ProofRequest { nonce: Some(&nonce), ..request() }, NOW).expect("a proof");
     let checked = check(&verifier, &with).expect("a good proof");
-    assert_eq!(checked.nonce_age(), Some(NonceAge::Ageing));
+    assert_eq!(checked.facts().nonce_age(), Some(NonceAge::Ageing));
     assert_eq!(checked.replay_entry(None).nonce_epoch, Some(EPOCH.id));
 }
 
@@ -258,7 +260,8 @@ fn finish<T>(future: impl Future<Output = T>) -> T {
 
 fn record(verifier: &Verifier, maker: &ProofMaker, store: &Store) -> Result<Jkt, Rejection> {
     let proof = maker.make_now(&request(), NOW).expect("a proof");
-    let bound = check(verifier, &proof)?.confirm(&Confirmation::bound_to(*maker.jkt()))?;
+    let checked = check(verifier, &proof)?;
+    let bound = checked.confirm(&Confirmation::bound_to(*maker.jkt()))?;
     finish(bound.record(store, None, NOW)).map(|request| *request.jkt())
 }
 
@@ -266,13 +269,13 @@ fn record(verifier: &Verifier, maker: &ProofMaker, store: &Store) -> Result<Jkt,
 fn a_proof_is_recorded_once_row_326() {
     let (maker, store) = (maker(), Store::default());
     let proof = maker.make_now(&request(), NOW).expect("a proof");
-    let bind = || check(&verifier(), &proof).and_then(|proof| proof.confirm(&Confirmation::bound_to(*maker.jkt())));
-    assert_eq!(
-        finish(bind().expect("bound").record(&store, None, NOW)).map(|request| *request.jkt()),
-        Ok(*maker.jkt())
-    );
-    let again = finish(bind().expect("bound").record(&store, None, NOW)).map(|_| ());
-    assert_eq!(again, Err(ReplayError::Replayed.into()));
+    let record = || {
+        let checked = check(&verifier(), &proof)?;
+        let bound = checked.confirm(&Confirmation::bound_to(*maker.jkt()))?;
+        finish(bound.record(&store, None, NOW)).map(|request| *request.jkt())
+    };
+    assert_eq!(record(), Ok(*maker.jkt()));
+    assert_eq!(record(), Err(ReplayError::Replayed.into()));
 }
 
 #[test]
@@ -280,7 +283,7 @@ fn a_refused_proof_leaves_no_record() {
     let (maker, store) = (maker(), Store::default());
     let proof = maker.make_now(&request(), NOW).expect("a proof");
     let other = Confirmation::bound_to(Jkt::from_bytes([1; 32]));
-    let refused = check(&verifier(), &proof).and_then(|proof| proof.confirm(&other)).map(|_| ());
+    let refused = check(&verifier(), &proof).and_then(|proof| proof.confirm(&other).map(|_| ()));
     assert!(matches!(refused, Err(Rejection::Confirmation(ConfirmationError::JktMismatch { .. }))));
     assert!(store.seen.lock().expect("no panic").is_empty());
 }

@@ -41,7 +41,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn entry(number: u8, iat: i64) -> ReplayEntry {
     let iat = NumericDate::from_seconds(START + iat);
-    let key = ReplayKey::from_bytes([number; 32]);
+    let key = ReplayKey::from_bytes([number; ReplayKey::LENGTH]);
     ReplayEntry { key, iat, not_after: Window::RFC.not_after(iat), nonce_epoch: None, quota: None }
 }
 

@@ -126,7 +126,7 @@ impl World {
         if proof.iat - self.window.max_ahead() > now || at(now) > not_after {
             return;
         }
-        let key = ReplayKey::from_bytes([&proof.number.to_be_bytes()[..], &[0; 28]].concat().try_into().expect("32"));
+        let key = ReplayKey::from_bytes([&proof.number.to_be_bytes()[..], &[0; 92]].concat().try_into().expect("96"));
         let entry = ReplayEntry { key, iat, not_after, nonce_epoch: proof.nonce, quota: None };
         if self.store.record_now(&entry, at(now)) == Ok(Recorded::First) {
             *self.accepted.entry(proof.number).or_default() += 1;
@@ -181,7 +181,7 @@ proptest! {
         taken.sort_unstable();
         let entry = |number: usize, iat: i64| {
             let iat = NumericDate::from_seconds(iat);
-            let key = ReplayKey::from_bytes([u8::try_from(number).expect("few"); 32]);
+            let key = ReplayKey::from_bytes([u8::try_from(number).expect("few"); ReplayKey::LENGTH]);
             ReplayEntry { key, iat, not_after: window.not_after(iat), nonce_epoch: None, quota: None }
         };
         let iat = |when: i64, age: i64| start + when + window.max_ahead() - age;

@@ -13,7 +13,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn key(number: u32) -> ReplayKey {
-    let mut bytes = [7; 32];
+    let mut bytes = [7; ReplayKey::LENGTH];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
     ReplayKey::from_bytes(bytes)
 }

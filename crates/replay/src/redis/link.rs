@@ -104,7 +104,7 @@ impl Link {
         let reply = self
             .record
             .call(&self.line, if quota.is_some() { 3 } else { 2 }, |command| {
-                command.arg(STATE).arg(tagged(ENTRY, entry.key.as_bytes()));
+                command.arg(STATE).arg(tagged(ENTRY, &entry.key.digest()));
                 if let Some((_, party)) = &quota {
                     command.arg(tagged(PARTY, party.as_bytes()));
                 }

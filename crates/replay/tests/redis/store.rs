@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use countersign_dpop::replay::{Recorded, ReplayEntry, ReplayStore, ReplayStoreError};
+use countersign_dpop::replay::{RealmId, Recorded, ReplayEntry, ReplayKey, ReplayStore, ReplayStoreError};
 use countersign_dpop::time::{Clock, Window};
 use countersign_replay::{RedisReplayConfig, RedisReplayStore};
 use countersign_testkit::replay_contract::{Wanted, every_store};
@@ -156,7 +156,7 @@ async fn one_is_first() {
         assert_eq!(first, 1, "of 12 copies of proof {number}");
     }
     let jkt = keys::es256().public_jwk().jkt();
-    let key = countersign_dpop::replay::ReplayKey::new("https://api.example", &jkt, "a\r\nSET x y\r\n\0");
+    let key = ReplayKey::new(&RealmId::of("https://api.example"), &jkt, "a\r\nSET x y\r\n\0");
     let odd = ReplayEntry { key, ..nodes[0].answered(nodes[0].proof(0)) };
     assert_eq!(nodes[0].record(&odd).await, FIRST);
     assert_eq!(nodes[1].record(&odd).await, REPLAYED);

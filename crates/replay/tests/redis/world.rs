@@ -58,7 +58,7 @@ impl Node {
     }
 
     pub(crate) fn proof(&self, number: u32) -> ReplayEntry {
-        let mut key = [7; 32];
+        let mut key = [7; ReplayKey::LENGTH];
         key[3..7].copy_from_slice(&number.to_be_bytes());
         let iat = NumericDate::from_seconds(self.clock.now().seconds());
         ReplayEntry {

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use countersign_dpop::jose::{Algorithm, JwkSet, SoftwareKey, VerificationKey, sign_compact};
-use countersign_dpop::replay::{Epoch, EpochId, Recorded, Recording, ReplayEntry, ReplayStore, ReplayStoreError};
+use countersign_dpop::replay::{
+    Epoch, EpochId, Recorded, Recording, ReplayEntry, ReplayKey, ReplayStore, ReplayStoreError,
+};
 use countersign_dpop::time::{Clock, Timestamp};
 use countersign_dpop::{Ath, NonceKey, ProofMaker, ProofRequest, PublicOrigin};
 use countersign_resource::fetch::{Fetch, Offline};
@@ -29,7 +31,7 @@ pub(crate) const NONCE_KEY: [u8; 32] = [7; 32];
 /// A replay store that forgets nothing and can be told to fail.
 #[derive(Debug)]
 pub(crate) struct TestStore {
-    seen: Mutex<HashSet<[u8; 32]>>,
+    seen: Mutex<HashSet<ReplayKey>>,
     pub(crate) epoch: Mutex<Epoch>,
     pub(crate) fault: Mutex<Option<ReplayStoreError>>,
     /// Begins when the next proof is to be recorded.
@@ -68,7 +70,7 @@ impl ReplayStore for TestStore {
         if epoch.demands_nonce(entry.iat) && entry.nonce_epoch != Some(epoch.id) {
             return Recording::ready(Ok(Recorded::NonceDemanded));
         }
-        let first = self.seen.lock().unwrap().insert(*entry.key.as_bytes());
+        let first = self.seen.lock().unwrap().insert(entry.key);
         Recording::ready(Ok(if first { Recorded::First } else { Recorded::Replayed }))
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use countersign_dpop::jose::Jkt;
-use countersign_dpop::replay::{EpochId, ReplayEntry, ReplayKey, ReplayStore};
+use countersign_dpop::replay::{EpochId, RealmId, ReplayEntry, ReplayKey, ReplayStore};
 use countersign_dpop::time::{NumericDate, Timestamp};
 use tokio::sync::Barrier;
 
@@ -71,7 +71,7 @@ async fn keeps_keys_apart(trial: Trial) {
 async fn keeps_odd_identifiers_apart(trial: Trial) {
     let (mine, theirs) = (keys::es256().public_jwk().jkt(), keys::other_es256().public_jwk().jkt());
     let entry = |realm: &str, jkt: &Jkt, jti: &str| {
-        trial.entry(ReplayKey::new(realm, jkt, jti), NumericDate::from_seconds(trial.start.seconds()))
+        trial.entry(ReplayKey::new(&RealmId::of(realm), jkt, jti), NumericDate::from_seconds(trial.start.seconds()))
     };
     let jtis =
         ["*", "?", "a:b", "a", "b", ":", "\n", "\r\n", "a\0b", "%00", "{a}", "'; --", "\u{1f511}", "é", "e\u{301}"];

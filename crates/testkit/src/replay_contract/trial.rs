@@ -61,7 +61,7 @@ impl Trial {
 }
 
 pub(super) fn key(number: u32) -> ReplayKey {
-    let mut bytes = [0x5a; 32];
+    let mut bytes = [0x5a; ReplayKey::LENGTH];
     bytes[14..18].copy_from_slice(&number.to_be_bytes());
     ReplayKey::from_bytes(bytes)
 }

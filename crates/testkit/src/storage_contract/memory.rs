@@ -42,7 +42,7 @@ pub(super) async fn sweeps_what_has_ended_and_nothing_that_lives(opener: &dyn Op
 pub(super) async fn sweeps_a_little_while_it_records(opener: &dyn Opener) {
     let storage = opener.open(NOW - 600).await;
     let unique = |n: u16, iat: i64| {
-        let mut key = [0; 32];
+        let mut key = [0; ReplayKey::LENGTH];
         key[..2].copy_from_slice(&n.to_be_bytes());
         Some(ReplayEntry { key: ReplayKey::from_bytes(key), ..proof(0, iat) })
     };

@@ -82,7 +82,7 @@ pub(super) async fn remembers_across_a_restart(opener: &dyn Opener) {
 /// A proof that is acceptable for a minute from `iat` on.
 pub(super) fn proof(id: u8, iat: i64) -> ReplayEntry {
     ReplayEntry {
-        key: ReplayKey::from_bytes([id; 32]),
+        key: ReplayKey::from_bytes([id; ReplayKey::LENGTH]),
         iat: NumericDate::from_seconds(iat),
         not_after: at(iat + 60),
         nonce_epoch: None,

@@ -64,7 +64,7 @@ async fn record(work: &mut Work, memory: &Memory, once: &SingleUse) -> Result<Ve
         return Ok(refused);
     }
     if let Some(proof) = &once.proof
-        && !PROOFS.insert(work, proof.key.as_bytes(), proof.not_after).await?
+        && !PROOFS.insert(work, &proof.key.digest(), proof.not_after).await?
     {
         return Ok(Verdict::ProofReplayed);
     }
@@ -86,12 +86,12 @@ pub(super) async fn record_all(
 ) -> Result<Vec<Verdict>, sqlx::Error> {
     let judged: Vec<Option<Verdict>> = requests.iter().map(|once| judge(memory, once)).collect();
     let good = || requests.iter().zip(&judged).filter(|(_, refused)| refused.is_none()).map(|(once, _)| once);
-    let proofs = good().filter_map(|once| once.proof.as_ref()).map(|proof| (*proof.key.as_bytes(), proof.not_after));
+    let proofs = good().filter_map(|once| once.proof.as_ref()).map(|proof| (proof.key.digest(), proof.not_after));
     let assertions = good().filter_map(|once| once.assertion).map(|entry| (*entry.key.as_bytes(), entry.not_after));
     let mut proofs = Fresh::insert(work, &PROOFS, proofs).await?;
     let mut assertions = Fresh::insert(work, &ASSERTIONS, assertions).await?;
     let verdict = |(once, refused): (&SingleUse, Option<Verdict>)| {
-        let (proof, assertion) = (once.proof.map(|it| *it.key.as_bytes()), once.assertion.map(|it| *it.key.as_bytes()));
+        let (proof, assertion) = (once.proof.map(|it| it.key.digest()), once.assertion.map(|it| *it.key.as_bytes()));
         match (refused, proofs.has(proof), assertions.has(assertion)) {
             (Some(refused), _, _) => refused,
             (None, false, _) => Verdict::ProofReplayed,
@@ -208,7 +208,7 @@ fn judge(memory: &Memory, once: &SingleUse) -> Option<Verdict> {
 /// Removes what this transaction has recorded.
 async fn take_back(work: &mut Work, once: &SingleUse) -> Result<(), sqlx::Error> {
     if let Some(proof) = &once.proof {
-        PROOFS.take_back(work, proof.key.as_bytes()).await?;
+        PROOFS.take_back(work, &proof.key.digest()).await?;
     }
     if let Some(assertion) = &once.assertion {
         ASSERTIONS.take_back(work, assertion.key.as_bytes()).await?;

@@ -236,7 +236,7 @@ fn row(name: String, samples: &Samples) -> Row {
 }
 
 fn single_use() -> Result<SingleUse, CommandError> {
-    let mut bytes = [0; 32];
+    let mut bytes = [0; ReplayKey::LENGTH];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::internal("no random bytes"))?;
     let proof = ReplayEntry {
         key: ReplayKey::from_bytes(bytes),
@@ -245,6 +245,8 @@ fn single_use() -> Result<SingleUse, CommandError> {
         nonce_epoch: None,
         quota: None,
     };
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::internal("no random bytes"))?;
     let assertion = AssertionEntry { key: AssertionKey::from_bytes(bytes), not_after: NOW.plus(60) };
     Ok(SingleUse { proof: Some(proof), assertion: Some(assertion) })
 }

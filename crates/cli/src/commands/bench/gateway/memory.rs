@@ -122,7 +122,7 @@ async fn fill(store: &dyn ReplayStore, entries: u32) -> Result<(), CommandError>
     for (number, party) in (0..entries).zip(parties.iter().cycle()) {
         let now = SystemClock.now().plus(60);
         let iat = NumericDate::from_seconds(now.seconds() - i64::from(number % 30));
-        let mut key = [0; 32];
+        let mut key = [0; ReplayKey::LENGTH];
         key[..4].copy_from_slice(&number.to_le_bytes());
         let entry = ReplayEntry {
             key: ReplayKey::from_bytes(key),

@@ -151,8 +151,8 @@ impl<'a> Traffic<'a> {
 }
 
 /// Stores hash keys with a secret of their own, so these need not look random.
-fn key_of(number: u64) -> [u8; 32] {
-    let mut key = [0; 32];
+fn key_of(number: u64) -> [u8; ReplayKey::LENGTH] {
+    let mut key = [0; ReplayKey::LENGTH];
     key[..8].copy_from_slice(&number.to_le_bytes());
     key
 }

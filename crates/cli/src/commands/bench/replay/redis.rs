@@ -51,7 +51,7 @@ async fn trips(store: &RedisReplayStore, together: usize) -> Result<Samples, Com
 
 /// A proof made just now.
 fn entry() -> Result<ReplayEntry, CommandError> {
-    let mut bytes = [0; 32];
+    let mut bytes = [0; ReplayKey::LENGTH];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CommandError::internal("no random bytes"))?;
     let iat = NumericDate::from_seconds(SystemClock.now().seconds());
     Ok(ReplayEntry {
