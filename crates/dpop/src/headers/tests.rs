@@ -2,7 +2,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
-    Credentials, DPOP, DPOP_NONCE, MAX_NONCE_LENGTH, NonceFieldError, read_credentials, read_nonce, read_proof,
+    Credentials, DPOP, DPOP_NONCE, MAX_NONCE_LENGTH, NonceFieldError, TokenText, read_credentials, read_credentials_by,
+    read_nonce, read_proof,
 };
 use crate::error::CredentialsError;
 
@@ -164,4 +165,40 @@ fn the_bytes_of_a_token_are_those_of_the_grammar() {
         let by_the_grammar = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
         assert_eq!(super::is_token68_byte(byte), by_the_grammar, "{byte:#04x}");
     }
+}
+
+#[test]
+fn a_token_is_looked_at_when_it_is_read_and_not_again() {
+    let malformed = Err(CredentialsError::TokenMalformed);
+    for (bytes, read, again) in [
+        (&b"a.b.c=="[..], Ok("a.b.c=="), Ok("a.b.c==")),
+        (b"a b", malformed, Ok("a b")),
+        (b"", malformed, Ok("")),
+        (b"a\xff", malformed, malformed),
+    ] {
+        let token = TokenText::new(bytes);
+        assert_eq!((token.as_bytes(), token.read(), token.read_again()), (bytes, read, again));
+    }
+    assert_eq!(format!("{:?}", TokenText::new(b"a.b.c")), "TokenText { length: 5, .. }");
+}
+
+#[test]
+fn a_token_can_be_read_in_a_way_of_ones_own() {
+    let name = AUTHORIZATION;
+    let length = |value: &[u8]| {
+        let headers = fields(&[(&name, value), (&DPOP, b"p.r.f")]);
+        let read = read_credentials_by(&headers, |token| Ok(token.as_bytes().len()));
+        read.map(|credentials| match credentials {
+            Credentials::None => None,
+            Credentials::Dpop { token, .. } | Credentials::Bearer { token, .. } => Some(token),
+        })
+    };
+    assert_eq!(
+        (length(b"DPoP a,b"), length(b"Bearer  abcd"), length(b"Basic ab")),
+        (Ok(Some(3)), Ok(Some(4)), Ok(None))
+    );
+    assert_eq!(length(b"DPoP\tab"), Err(CredentialsError::TokenMalformed));
+    let headers = fields(&[(&name, b"DPoP ab"), (&DPOP, b"p.r.f")]);
+    let refused = read_credentials_by(&headers, |_| Err::<(), _>(CredentialsError::TokenMalformed));
+    assert_eq!(refused.map(|_| ()), Err(CredentialsError::TokenMalformed));
 }
