@@ -7,8 +7,9 @@ macro_rules! registry {
     ($($variant:ident = $id:literal, $acts:ident, $telling:literal, $spec:literal,
         $title:literal, $cause:literal, $fix:literal;)*) => {
         /// What is wrong, as a stable code. Letters: H fields and transport, P proof, B binding, K access token,
-        /// T token request and answer, M MCP, S state and operation.
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        /// T token request and answer, M MCP, S state and operation. There will be more of them.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
         pub enum DiagnosisCode {
             $(#[doc = $title] $variant,)*
         }
