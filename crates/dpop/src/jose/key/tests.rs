@@ -1,9 +1,11 @@
+use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::secret::Secret;
 use super::{KeyFormatError, SoftwareKey};
 use crate::jose::examples::{RFC7515_P256, RFC7515_P521, RFC7515_RSA, RFC8037_ED25519, public, with};
-use crate::jose::{Algorithm, Algorithms, PublicJwk};
+use crate::jose::{Algorithm, Algorithms, PublicJwk, encode_base64url};
 
 const P256_ENCRYPTED: &str = include_str!("../../../testdata/keys/p256.encrypted.pem");
 const P256_PKCS8: &str = include_str!("../../../testdata/keys/p256.pkcs8.pem");
@@ -60,6 +62,39 @@ fn reads_every_form_of_one_key() {
 }
 
 #[test]
+fn reads_a_private_jwk_of_every_curve() {
+    for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512] {
+        let key = SoftwareKey::generate(algorithm).unwrap();
+        let Secret::Ecdsa(pair) = &key.secret else { panic!("{algorithm} has another kind of key") };
+        let d: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().unwrap();
+        let jwk = with(&key.public_jwk().to_json(), "d", json!(encode_base64url(d.as_ref())));
+        let again = read(&jwk).unwrap();
+        assert_eq!((again.algorithm(), again.public_jwk()), (algorithm, key.public_jwk()));
+        assert!(verifies_own_signature(&again), "{algorithm}");
+    }
+}
+
+#[cfg(feature = "ml-dsa")]
+#[test]
+fn reads_a_private_jwk_with_the_seed_of_an_ml_dsa_key() {
+    use aws_lc_rs::signature::{KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, PqdsaKeyPair};
+    for (algorithm, set) in [(Algorithm::MlDsa44, &ML_DSA_44_SIGNING), (Algorithm::MlDsa65, &ML_DSA_65_SIGNING)] {
+        let (seed, pair) = ([7; 32], PqdsaKeyPair::from_seed(set, &[7; 32]).unwrap());
+        let public = encode_base64url(pair.public_key());
+        let public = json!({ "kty": "AKP", "alg": algorithm.name(), "pub": public }).to_string();
+        let private = with(&public, "priv", json!(encode_base64url(seed)));
+        let key = read(&private).unwrap();
+        assert_eq!((key.algorithm(), key.public_jwk().to_json()), (algorithm, public.clone()));
+        assert!(verifies_own_signature(&key), "{algorithm}");
+        assert_eq!(refusal(&public), KeyFormatError::PublicOnly);
+        let of_another = with(&private, "priv", json!(encode_base64url([8; 32])));
+        for unfit in [of_another, with(&private, "pub", None), with(&private, "kty", json!("EC"))] {
+            assert_eq!(refusal(&unfit), KeyFormatError::NotFit(algorithm));
+        }
+    }
+}
+
+#[test]
 fn reads_as_much_as_the_limit_and_no_more() {
     let longest = format!("{P256_PKCS8}{}", "\n".repeat(SoftwareKey::MAX_LENGTH - P256_PKCS8.len()));
     assert!(read(&longest).is_ok());
@@ -102,6 +137,8 @@ fn refuses_a_key_for_another_algorithm() {
         (ED25519_PKCS8, Algorithm::Es256),
         (RFC7515_P256, Algorithm::Ed25519),
         (RFC8037_ED25519, Algorithm::Ps256),
+        (&with(RFC8037_ED25519, "crv", json!("X25519")), Algorithm::Ed25519),
+        (&with(RFC8037_ED25519, "kty", json!("EC")), Algorithm::Ed25519),
         (RFC7515_RSA, Algorithm::Es256),
         (&with(RFC7515_RSA, "alg", json!("RS256")), Algorithm::Ps256),
     ] {
