@@ -268,6 +268,20 @@ mod tests {
     }
 
     #[test]
+    fn a_wider_layout_reaches_the_end_of_every_slot_there_was_and_is_no_wider_for_it() {
+        // Asked for the least that is more than what there is.
+        let widened = |width: i64| Layout { width }.widened(width * 11);
+        assert_eq!([1, 11, 12, 22, 23, 100].map(|width| widened(width).width), [2, 12, 14, 24, 26, 110]);
+        for width in 1..=100 {
+            let (layout, wider) = (Layout { width }, widened(width));
+            for time in (0..1_000).map(at) {
+                let end = layout.last_second(*layout.reach(time).end());
+                assert!(wider.reach(time).contains(&wider.slot(end)), "{width} at {time}");
+            }
+        }
+    }
+
+    #[test]
     fn positions_are_a_set() {
         let all: Vec<_> = Position::all().collect();
         assert_eq!(all.len(), COUNT);
