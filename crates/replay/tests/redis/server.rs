@@ -61,6 +61,15 @@ impl Server {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
+    /// Connections to it that are open on this side, also when it hangs.
+    pub(crate) fn connections(&self) -> usize {
+        let SocketAddr::V4(address) = self.address else { panic!("{} is not of IPv4", self.address) };
+        let (ip, port) = (u32::from_ne_bytes(address.ip().octets()), address.port());
+        let open_to_it = format!(" {ip:08X}:{port:04X} 01 ");
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        table.lines().filter(|line| line.contains(&open_to_it)).count()
+    }
+
     pub(crate) fn url(&self, database: u32) -> String {
         format!("redis://{}/{database}", self.address)
     }

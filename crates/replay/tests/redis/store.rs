@@ -25,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         with_redis("a wider window begins an epoch, a narrower one does not", widens),
         with_redis("of many copies at many nodes one is first", one_is_first),
         with_redis("a store that is dropped leaves its server", leaves_when_dropped),
+        with_redis("an entry that would have to be kept for days is refused", for_days),
     ]
 }
 
@@ -101,6 +102,18 @@ async fn a_party_is_held_to_its_share() {
     assert_eq!(node.record(&proof("greedy", 3)).await, used_up);
     assert_eq!(node.record(&proof("greedy", 0)).await, REPLAYED, "a replay is told as one all the same");
     assert_eq!(node.record(&proof("modest", 3)).await, FIRST, "another party has its own share");
+}
+
+async fn for_days() {
+    let server = Server::start(&[]);
+    let node = Node::reach(config(&server.url(0))).await;
+    let kept_for = |number, days: i64| ReplayEntry {
+        not_after: node.clock.now().plus(days * 86_400),
+        ..node.answered(node.proof(number))
+    };
+    assert_eq!(node.record(&kept_for(1, 2)).await, FIRST);
+    let reason = "the entry would have to be kept for too long".to_owned();
+    assert_eq!(node.record(&kept_for(2, 3)).await, Err(ReplayStoreError::Unavailable { reason }));
 }
 
 async fn leaves_when_dropped() {

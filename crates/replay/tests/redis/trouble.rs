@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         with_redis("emptied while it runs: nothing is taken again", emptied),
         with_redis("its state overwritten: nothing is taken again", tampered),
         with_redis("hanging: an answer in time, and healing", hanging),
+        with_redis("hanging: nothing is left of a connection that was given up", lets_go),
         with_redis("scripts forgotten", scripts_forgotten),
         with_redis("out of memory", out_of_memory),
         with_redis("a policy that evicts is not taken", evicting),
@@ -109,6 +110,16 @@ async fn hanging() {
     assert_eq!(node.record(&proof).await, REPLAYED, "it has forgotten nothing");
 }
 
+async fn lets_go() {
+    let server = Server::start(&[]);
+    let node = Node::reach(config(&server.url(0))).await;
+    assert_eq!(server.connections(), 1);
+    server.signal("-STOP");
+    assert!(is_unavailable(&node.record(&node.answered(node.proof(1))).await));
+    drop(node);
+    until("the connection is closed, though the answer is not there", async || server.connections() == 0).await;
+}
+
 async fn scripts_forgotten() {
     let server = Server::start(&[]);
     let node = Node::reach(config(&server.url(0))).await;
@@ -128,6 +139,7 @@ async fn out_of_memory() {
     let Err(ReplayStoreError::Unavailable { reason }) = &full else { panic!("{full:?}") };
     assert!(reason.contains("OOM"), "{reason}");
     assert_eq!(node.store.fault(), None, "the connection is as good as before");
+    assert!(!server.say("INFO commandstats").contains("cmdstat_eval:"), "nothing is said twice");
     assert_eq!(server.say("CONFIG SET maxmemory 0"), "+OK");
     node.until(true).await;
     assert_eq!(node.record(&proof).await, REPLAYED);
