@@ -258,6 +258,13 @@ mod tests {
     }
 
     #[test]
+    fn twelve_slots_are_within_reach_from_that_of_the_second_before() {
+        let layout = Layout { width: 7 };
+        assert_eq!([0, 7, 8, 14].map(|time| layout.reach(at(time))), [-1..=10, 0..=11, 1..=12, 1..=12]);
+        assert_eq!((layout.last_second(-1), layout.last_second(11)), (at(-1), at(83)));
+    }
+
+    #[test]
     fn a_wider_layout_reaches_as_far_as_asked_and_a_narrower_one_is_not_taken() {
         let layout = Layout::reaching(70);
         assert_eq!(layout.widened(70), layout);
