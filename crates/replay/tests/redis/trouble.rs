@@ -104,6 +104,13 @@ async fn hanging() {
     assert_eq!(node.record(&node.answered(node.proof(2))).await, untold);
     // By the store's own limit; the rest is for a machine that is busy.
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let stats = node.store.stats();
+    assert_eq!(
+        (stats.latency.iter().sum(), stats.latency.last()),
+        (2_u64, Some(&1)),
+        "one took longer than all bounds"
+    );
+    assert!(stats.latency_sum >= Duration::from_millis(200), "{stats:?}");
     node.until(false).await;
     server.signal("-CONT");
     node.until(true).await;
@@ -179,7 +186,7 @@ async fn a_clock_differs() {
     let near = Node::open_at(config(&server.url(0)), SystemClock.now().plus(10));
     near.until(true).await;
     assert_eq!(log::lines(&address, WARNING), Vec::<String>::new());
-    for (warnings, ahead) in [(1, 3_600), (2, -3_600)] {
+    for (warnings, ahead) in [(1, 40), (2, -3_600)] {
         let node = Node::open_at(config(&server.url(0)), SystemClock.now().plus(ahead));
         node.until(true).await;
         // Heard of again and again, and told once.
@@ -190,7 +197,7 @@ async fn a_clock_differs() {
         assert!(difference.abs_diff(ahead) < 30, "{difference}");
         let last = lines.last().unwrap();
         assert!(last.contains(" WARN ") && last.contains("seconds="), "{last}");
-        assert!(last.contains(&format!("seconds={}", if ahead > 0 { "3" } else { "-3" })), "{last}");
+        assert_eq!(last.contains("seconds=-"), ahead < 0, "{last}");
     }
 }
 
