@@ -58,10 +58,11 @@ impl Connections {
         Self::Tls(Box::new(client))
     }
 
-    /// Sends the request and waits for the answer's head.
+    /// Sends the request and waits for the answer's head. What is left of the request is empty: it is taken from where
+    /// it lies, because every wait that it were handed to would make room for it and move it there.
     pub(crate) async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        request: &mut Request<RequestBody>,
         changes_protocol: bool,
     ) -> Result<Answer, SendError> {
         match self {
@@ -69,7 +70,10 @@ impl Connections {
                 *request.uri_mut() = origin_form(request.uri());
                 pool.send(request, changes_protocol).await.map_err(SendError::Plain)
             }
-            Self::Tls(client) => client.request(request).await.map(|answer| (answer, None)).map_err(SendError::Tls),
+            // Its wait is large, and not everybody's.
+            Self::Tls(client) => {
+                Box::pin(client.request(take(request))).await.map(|answer| (answer, None)).map_err(SendError::Tls)
+            }
         }
     }
 }
@@ -100,6 +104,11 @@ impl SendError {
             Self::Tls(error) => error,
         }
     }
+}
+
+/// The request out of its place.
+pub(crate) fn take(request: &mut Request<RequestBody>) -> Request<RequestBody> {
+    std::mem::replace(request, Request::new(RequestBody::empty()))
 }
 
 /// The target as a server that is no proxy wants it (RFC 9112 §3.2.1).

@@ -56,11 +56,16 @@ pub enum UpstreamHost {
     Public,
 }
 
-/// What a request goes over.
-#[derive(Clone, Copy)]
-struct Way<'a> {
-    connections: &'a Connections,
-    is_websocket: bool,
+/// A request as it is about to be sent, and what its answer has to know of it.
+struct Departure {
+    request: Request<RequestBody>,
+    /// Its head, where it may be sent a second time.
+    again: Option<Parts>,
+    progress: Progress,
+    /// The client's half of a WebSocket to be.
+    client_side: Option<OnUpgrade>,
+    untouched: bool,
+    tunnel_lifetime: Option<Duration>,
 }
 
 /// What goes along with one request.
@@ -154,11 +159,26 @@ impl Forwarder {
     ///
     /// # Errors
     /// See [`ForwardError`]; nothing has been answered then.
-    pub async fn forward<B>(
-        &self,
-        mut request: Request<B>,
-        mut handover: Handover<'_>,
-    ) -> Result<Response<AnswerBody>, ForwardError>
+    pub fn forward<'a, B>(
+        &'a self,
+        request: Request<B>,
+        handover: Handover<'a>,
+    ) -> impl Future<Output = Result<Response<AnswerBody>, ForwardError>> + Send + use<'a, B>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        // Ahead of all waiting: what is done here needs no room that lasts.
+        let prepared = self.prepare(request, handover);
+        async move {
+            match prepared {
+                Ok(mut departure) => self.exchange(&mut departure).await,
+                Err(error) => Err(error),
+            }
+        }
+    }
+
+    fn prepare<B>(&self, mut request: Request<B>, mut handover: Handover<'_>) -> Result<Departure, ForwardError>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -172,10 +192,11 @@ impl Forwarder {
             self.readdress(&mut parts, &mut handover, client_side.is_some())?;
         }
         frame(&mut parts, &body);
-        let connections = if handover.untouched { &self.faithful } else { &self.connections };
-        let way = Way { connections, is_websocket: client_side.is_some() };
-        let answer = self.exchange(parts, body, way).await?;
-        self.pass_back(answer, client_side, &handover)
+        let Handover { untouched, tunnel_lifetime, .. } = handover;
+        let progress = body.progress();
+        let again = (parts.method.is_safe() && body.is_end_stream()).then(|| parts.clone());
+        let request = Request::from_parts(parts, body);
+        Ok(Departure { request, again, progress, client_side, untouched, tunnel_lifetime })
     }
 
     /// Ends all tunnels. Requests under way are not touched: they end with their futures.
@@ -257,34 +278,35 @@ impl Forwarder {
         }
     }
 
-    /// Sends the request; once more if that changes nothing and the connection was an old one that the upstream
-    /// may have closed in the meantime.
-    async fn exchange(&self, parts: Parts, body: RequestBody, way: Way<'_>) -> Result<Answer, ForwardError> {
-        let progress = body.progress();
-        let again = (parts.method.is_safe() && body.is_end_stream()).then(|| parts.clone());
-        let first = self.in_time(Request::from_parts(parts, body), way, &progress).await?;
-        let error = match (first, again) {
-            (Ok(answer), _) => return Ok(answer),
-            (Err(error), Some(parts)) if error.is_of_old_connection() => {
-                let body = RequestBody::empty(self.limits.request_body());
-                match self.in_time(Request::from_parts(parts, body), way, &progress).await? {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) => error,
-                }
-            }
-            (Err(error), _) => error,
+    async fn exchange(&self, departure: &mut Departure) -> Result<Response<AnswerBody>, ForwardError> {
+        match self.in_time(departure).await? {
+            Ok(answer) => self.pass_back(answer, departure),
+            Err(error) => self.exchange_again(&error, departure).await,
+        }
+    }
+
+    /// Sends the request once more, if that changes nothing and the connection was an old one that the upstream may have
+    /// closed in the meantime.
+    async fn exchange_again(
+        &self,
+        error: &SendError,
+        departure: &mut Departure,
+    ) -> Result<Response<AnswerBody>, ForwardError> {
+        let Some(parts) = departure.again.take().filter(|_| error.is_of_old_connection()) else {
+            return Err(self.explain(error, &departure.progress));
         };
-        Err(self.explain(&error, &progress))
+        departure.request = Request::from_parts(parts, RequestBody::empty());
+        match Box::pin(self.in_time(departure)).await? {
+            Ok(answer) => self.pass_back(answer, departure),
+            Err(error) => Err(self.explain(&error, &departure.progress)),
+        }
     }
 
     /// Waits for the answer's header, as long as the upstream's time is not up.
-    async fn in_time(
-        &self,
-        request: Request<RequestBody>,
-        way: Way<'_>,
-        progress: &Progress,
-    ) -> Result<Result<Answer, SendError>, ForwardError> {
-        let answer = way.connections.send(request, way.is_websocket);
+    async fn in_time(&self, departure: &mut Departure) -> Result<Result<Answer, SendError>, ForwardError> {
+        let connections = if departure.untouched { &self.faithful } else { &self.connections };
+        let progress = &departure.progress;
+        let answer = connections.send(&mut departure.request, departure.client_side.is_some());
         let mut answer = pin!(answer);
         let limit = self.limits.first_byte;
         loop {
@@ -320,16 +342,15 @@ impl Forwarder {
     fn pass_back(
         &self,
         (mut answer, lease): Answer,
-        client_side: Option<OnUpgrade>,
-        handover: &Handover<'_>,
+        departure: &mut Departure,
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upstream_side = (switches && asks_for_websocket(answer.headers())).then(|| hyper::upgrade::on(&mut answer));
         let (parts, body) = answer.into_parts();
-        let mut parts = if handover.untouched && !switches { as_it_came(parts) } else { end_to_end(parts) };
-        match (client_side, upstream_side) {
+        let mut parts = if departure.untouched && !switches { as_it_came(parts) } else { end_to_end(parts) };
+        match (departure.client_side.take(), upstream_side) {
             (Some(client), Some(upstream)) => {
-                self.tunnels.open(client, upstream, handover.tunnel_lifetime);
+                self.tunnels.open(client, upstream, departure.tunnel_lifetime);
                 set_websocket(&mut parts.headers);
                 Ok(Response::from_parts(parts, AnswerBody::empty()))
             }

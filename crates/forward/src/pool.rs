@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
 use crate::connect::{Connector, UpstreamStream};
-use crate::connections::LetterCase;
+use crate::connections::{LetterCase, take};
 use crate::error::BoxError;
 use crate::limits::ForwardLimits;
 use crate::request_body::RequestBody;
@@ -109,23 +109,24 @@ impl Pool {
     /// its connection had just been closed is sent over another one.
     pub(crate) async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        request: &mut Request<RequestBody>,
         changes_protocol: bool,
     ) -> Result<Answer, PoolError> {
         loop {
             let mut link = match self.take() {
                 Some(link) => link,
-                None => self.connect().await.map_err(PoolError::Connect)?,
+                // Rare, and large.
+                None => Box::pin(self.connect()).await.map_err(PoolError::Connect)?,
             };
             if changes_protocol || !request.body().is_end_stream() {
                 link.detach();
             }
-            let mut sending = pin!(link.sender.try_send_request(request));
+            let mut sending = pin!(link.sender.try_send_request(take(request)));
             let sent = std::future::poll_fn(|cx| link.poll_with(cx, |cx| sending.as_mut().poll(cx))).await;
             match sent {
                 Ok(answer) => return Ok(self.lease(answer, link)),
                 Err(mut failed) => match failed.take_message() {
-                    Some(unsent) if link.has_answered => request = unsent,
+                    Some(unsent) if link.has_answered => *request = unsent,
                     Some(_) | None => {
                         let was_used = link.has_answered;
                         return Err(PoolError::Exchange { error: failed.into_error(), was_used });

@@ -8,18 +8,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty};
 use tokio::time::Instant;
 
 use crate::error::{BoxError, ForwardError, causes};
 use crate::fields::clean_trailers;
 use crate::patience::{OutOfPatience, Patience, PatienceLimits};
 
-/// Streams the client's body, notes how far it has come, and gives up on a client that stalls.
-pub(crate) struct RequestBody {
-    /// `None` for a request without a body, as most are.
-    inner: Option<UnsyncBoxBody<Bytes, BoxError>>,
+/// Streams the client's body, notes how far it has come, and gives up on a client that stalls. Nothing but `None` for a
+/// request without a body, as most are: requests are moved several times on their way.
+pub(crate) struct RequestBody(Option<Box<Streaming>>);
+
+struct Streaming {
+    inner: UnsyncBoxBody<Bytes, BoxError>,
     progress: Progress,
     patience: Patience,
     limits: PatienceLimits,
@@ -64,17 +66,38 @@ impl RequestBody {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let inner = (!body.is_end_stream()).then(|| body.map_err(Into::into).boxed_unsync());
-        let progress = Progress::new(inner.is_some());
-        Self { inner, progress, patience: Patience::new(limits), limits, is_reserved }
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        let inner = body.map_err(Into::into).boxed_unsync();
+        let (progress, patience) = (Progress::new(true), Patience::new(limits));
+        Self(Some(Box::new(Streaming { inner, progress, patience, limits, is_reserved })))
     }
 
-    pub(crate) fn empty(limits: PatienceLimits) -> Self {
-        Self::new(Empty::new(), limits, |_| false)
+    pub(crate) const fn empty() -> Self {
+        Self(None)
     }
 
     pub(crate) fn progress(&self) -> Progress {
-        self.progress.clone()
+        self.0.as_ref().map_or_else(|| Progress::new(false), |streaming| streaming.progress.clone())
+    }
+}
+
+impl Streaming {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Pending => {
+                self.progress.set(Phase::WithClient);
+                self.poll_patience(cx).map(|failure| Some(Err(self.fail(failure))))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.fail(Failure::Broken(causes(error.as_ref())))))),
+            Poll::Ready(frame) => {
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
+                self.patience.moved(data.map_or(0, Bytes::len));
+                self.progress.set(Phase::WithUpstream);
+                Poll::Ready(frame.map(|frame| frame.map(|frame| cleaned(frame, self.is_reserved))))
+            }
+        }
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
@@ -96,29 +119,15 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-        match Pin::new(inner).poll_frame(cx) {
-            Poll::Pending => {
-                this.progress.set(Phase::WithClient);
-                this.poll_patience(cx).map(|failure| Some(Err(this.fail(failure))))
-            }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.fail(Failure::Broken(causes(error.as_ref())))))),
-            Poll::Ready(frame) => {
-                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
-                this.patience.moved(data.map_or(0, Bytes::len));
-                this.progress.set(Phase::WithUpstream);
-                Poll::Ready(frame.map(|frame| frame.map(|frame| cleaned(frame, this.is_reserved))))
-            }
-        }
+        self.0.as_mut().map_or(Poll::Ready(None), |streaming| streaming.poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.0.as_ref().is_none_or(|streaming| streaming.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |streaming| streaming.inner.size_hint())
     }
 }
 
@@ -218,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_request_without_a_body_has_none() {
-        let body = RequestBody::empty(LIMITS);
+        let body = RequestBody::empty();
         assert!(body.is_end_stream() && body.size_hint().exact() == Some(0));
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_forward::{Dormant, OutOfPatience};
+use http::request::Parts;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -185,25 +186,32 @@ impl Client {
         StreamExecutor::new(self.shared.limits.write(), Arc::clone(&self.running), report)
     }
 
-    async fn answer(
+    fn answer(
         self: Arc<Self>,
         request: http::Request<Incoming>,
-    ) -> Result<http::Response<GatewayBody>, Infallible> {
-        let busy = self.notes.busy();
-        Ok(self.answered(request).await.map(|body| body.keeping(busy)))
+    ) -> impl Future<Output = Result<http::Response<GatewayBody>, Infallible>> {
+        // Taken apart ahead of all waiting, where that needs no room that lasts.
+        let (mut head, body) = request.into_parts();
+        async move {
+            let busy = self.notes.busy();
+            Ok(self.answered(&mut head, body).await.map(|body| body.keeping(busy)))
+        }
     }
 
-    async fn answer_paced(
+    fn answer_paced(
         self: Arc<Self>,
         request: http::Request<Incoming>,
-    ) -> Result<http::Response<PacedBody<GatewayBody>>, Infallible> {
-        let limits = self.shared.limits.write();
-        Ok(self.answered(request).await.map(|body| PacedBody::new(body, limits)))
+    ) -> impl Future<Output = Result<http::Response<PacedBody<GatewayBody>>, Infallible>> {
+        let (mut head, body) = request.into_parts();
+        async move {
+            let limits = self.shared.limits.write();
+            Ok(self.answered(&mut head, body).await.map(|body| PacedBody::new(body, limits)))
+        }
     }
 
-    async fn answered(&self, request: http::Request<Incoming>) -> http::Response<GatewayBody> {
+    async fn answered(&self, head: &mut Parts, body: Incoming) -> http::Response<GatewayBody> {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        self.shared.door.answer(request, &self.peer, &self.notes).await
+        self.shared.door.answer(head, body, &self.peer, &self.notes).await
     }
 
     /// Completes when no request came and no stream ran for the whole idle time. An answer that takes longer than that

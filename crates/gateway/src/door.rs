@@ -26,7 +26,7 @@ use crate::ext_authz;
 use crate::forward_auth::FrontProxy;
 use crate::identity;
 use crate::logs::{AccessRecord, DecisionSink, RequestIds};
-use crate::mcp::{Asking, Exchange};
+use crate::mcp::{Asking, Exchange, McpRoute};
 use crate::metrics::Metrics;
 use crate::mode::Mode;
 use crate::replay::Replay;
@@ -75,26 +75,32 @@ impl Door {
     /// Answers a request that came from `peer`. `notes` are told when the connection becomes a WebSocket's.
     ///
     /// What is rare waits in a box: the room of this future is made and moved for every request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: &Peer, notes: &Notes) -> Response<GatewayBody> {
+    /// So is that of what it is handed; so the head stays where it lies until it is taken from there.
+    pub(crate) async fn answer(
+        &self,
+        head: &mut Parts,
+        body: Incoming,
+        peer: &Peer,
+        notes: &Notes,
+    ) -> Response<GatewayBody> {
         let in_flight = self.metrics.request();
         let site = self.site.now();
-        let (head, body) = request.into_parts();
         let visit =
             Visit { door: self, site: &site, id: self.ids.next(), peer: peer.address, peer_field: peer.field.as_ref() };
-        let arrived = self.decisions.wants_access().then(|| Arrived::of(&head));
-        let (story, mut response) = match visit.open(&head) {
+        let arrived = self.decisions.wants_access().then(|| Arrived::of(head));
+        let (story, mut response) = match visit.open(head) {
             Ok(Opened::ToBeAdvised { proxy, trusted }) => {
-                let (story, response) = Box::pin(visit.advise(&head, proxy, trusted)).await;
-                (story, to_unread(&head, body, response).await)
+                let (story, response) = Box::pin(visit.advise(head, proxy, trusted)).await;
+                (story, to_unread(head, body, response).await)
             }
             Ok(Opened::ToBeAnsweredByGrpc { trusted, keep_credentials }) => {
-                Box::pin(visit.answer_envoy(Request::from_parts(head, body), trusted, keep_credentials)).await
+                Box::pin(visit.answer_envoy(Request::from_parts(take(head), body), trusted, keep_credentials)).await
             }
             Err(trouble) => {
                 let response = visit.own_answer(&trouble, false);
-                (Story::of(trouble.code()), to_unread(&head, body, response).await)
+                (Story::of(trouble.code()), to_unread(head, body, response).await)
             }
-            Ok(Opened::Answered(response)) => (Story::of("open"), to_unread(&head, body, response).await),
+            Ok(Opened::Answered(response)) => (Story::of("open"), to_unread(head, body, response).await),
             Ok(Opened::ToBeJudged(choice)) => visit.judge(choice, head, body).await,
         };
         let status = story.told.unwrap_or(response.status());
@@ -285,15 +291,25 @@ impl<'a> Visit<'a> {
         Some(response)
     }
 
-    async fn judge(&self, choice: Choice<'_>, head: Parts, body: Incoming) -> (Story, Response<Content>) {
-        let Some(mcp) = choice.mcp else {
-            let (origin, verdict) = self.verdict(choice, &head, &mut NoPolicy).await;
-            return self.settle(choice, origin, verdict, Request::from_parts(head, body), None).await;
-        };
-        let mut asking = Asking::new(mcp, &head, self.peer.ip(), body);
-        let (origin, verdict) = self.verdict(choice, &head, &mut asking).await;
+    async fn judge(&self, choice: Choice<'_>, head: &mut Parts, body: Incoming) -> (Story, Response<Content>) {
+        if let Some(mcp) = choice.mcp {
+            return Box::pin(self.judge_message(choice, mcp, head, body)).await;
+        }
+        let (origin, mut verdict) = self.verdict(choice, head, &mut NoPolicy).await;
+        self.settle(choice, origin, &mut verdict, head, body, None).await
+    }
+
+    async fn judge_message(
+        &self,
+        choice: Choice<'_>,
+        mcp: &McpRoute,
+        head: &mut Parts,
+        body: Incoming,
+    ) -> (Story, Response<Content>) {
+        let mut asking = Asking::new(mcp, head, self.peer.ip(), body);
+        let (origin, mut verdict) = self.verdict(choice, head, &mut asking).await;
         let (body, exchange) = asking.judged();
-        self.settle(choice, origin, verdict, Request::from_parts(head, body), Some(exchange)).await
+        self.settle(choice, origin, &mut verdict, head, body, Some(exchange)).await
     }
 
     /// Does what the verdict says.
@@ -301,62 +317,48 @@ impl<'a> Visit<'a> {
         &self,
         choice: Choice<'_>,
         origin: &Origin,
-        mut verdict: Verdict,
-        request: Request<B>,
+        verdict: &mut Verdict,
+        head: &mut Parts,
+        body: B,
         mcp: Option<Exchange<'_>>,
     ) -> (Story, Response<Content>)
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let page = self.site.cors.as_ref().and_then(|cors| cors.allowed_origin(request.headers())).cloned();
+        let page = self.site.cors.as_ref().and_then(|cors| cors.allowed_origin(&head.headers)).cloned();
         verdict.decision.request = Some(Arc::clone(&self.id));
         let observes = verdict.decision.stage == Stage::Observe;
         self.door.decisions.record(&verdict.decision);
         self.door.metrics.decision(&verdict.decision, choice.label, verdict.nonce().is_some());
-        let handover = Handover {
-            arrival: Some(self.arrival(origin)),
-            is_reserved: identity::is_reserved,
-            untouched: observes,
-            ..Handover::default()
-        };
         let mut response = match &verdict.outcome {
             Outcome::Refused(refusal) => {
-                let (head, body) = request.into_parts();
                 let mut response = refusal.to_response();
                 if let Some(mcp) = &mcp {
                     mcp.refuse(&mut response, refusal.rejection());
                 }
                 let mut response = response.map(Content::Own);
                 self.name(response.headers_mut());
-                to_unread(&head, body, response).await
+                to_unread(head, body, response).await
             }
-            Outcome::Granted(access) => {
-                let left = lifetime(access, &verdict);
-                let now = Timestamp::from_seconds(verdict.decision.time);
-                let upstream = choice.forwarder.upstream();
-                let set = if observes { Ok(Vec::new()) } else { self.door.identity(access, upstream, now) };
-                match set {
-                    Ok(mut set) => {
-                        if !observes {
-                            set.extend(self.name_field());
-                        }
-                        let handover = Handover { set, tunnel_lifetime: Some(left), ..handover };
-                        let mcp = mcp.filter(|_| !observes);
-                        let mut request = request;
-                        if let Some(mcp) = &mcp {
-                            mcp.readdress(request.headers_mut());
-                        }
-                        let response = self.forward(choice, observes, request, handover).await;
-                        match mcp {
-                            Some(mcp) => mcp.pass_back(response, access, left),
-                            None => response,
-                        }
+            Outcome::Granted(access) => match self.handover(choice, origin, access, &verdict.decision) {
+                Ok(handover) => {
+                    let left = handover.tunnel_lifetime;
+                    let mcp = mcp.filter(|_| !observes);
+                    if let Some(mcp) = &mcp {
+                        mcp.readdress(&mut head.headers);
                     }
-                    Err(trouble) => self.own_answer(&trouble, observes),
+                    let response = self.forward(choice, observes, head, body, handover).await;
+                    match mcp.zip(left) {
+                        Some((mcp, left)) => mcp.pass_back(response, access, left),
+                        None => response,
+                    }
                 }
+                Err(trouble) => self.own_answer(&trouble, observes),
+            },
+            Outcome::Observed(_) => {
+                self.forward(choice, observes, head, body, self.bare_handover(origin, observes)).await
             }
-            Outcome::Observed(_) => self.forward(choice, observes, request, handover).await,
         };
         if !observes {
             verdict.add_fields_to(response.headers_mut());
@@ -364,8 +366,42 @@ impl<'a> Visit<'a> {
                 cors.open(page.as_ref(), response.headers_mut());
             }
         }
-        let Decision { code, client, .. } = verdict.decision;
-        (Story { route: Some(Arc::clone(choice.label)), client, observes, ..Story::of(code) }, response)
+        let Decision { code, client, .. } = &mut verdict.decision;
+        let (route, client) = (Some(Arc::clone(choice.label)), client.take());
+        (Story { route, client, observes, ..Story::of(code) }, response)
+    }
+
+    /// What goes along with a request that may pass.
+    fn handover<'o>(
+        &self,
+        choice: Choice<'_>,
+        origin: &'o Origin,
+        access: &Access,
+        decision: &Decision,
+    ) -> Result<Handover<'o>, Trouble>
+    where
+        'a: 'o,
+    {
+        let observes = decision.stage == Stage::Observe;
+        let now = Timestamp::from_seconds(decision.time);
+        let mut set = Vec::new();
+        if !observes {
+            set = self.door.identity(access, choice.forwarder.upstream(), now)?;
+            set.extend(self.name_field());
+        }
+        Ok(Handover { set, tunnel_lifetime: Some(lifetime(access, now)), ..self.bare_handover(origin, observes) })
+    }
+
+    fn bare_handover<'o>(&self, origin: &'o Origin, observes: bool) -> Handover<'o>
+    where
+        'a: 'o,
+    {
+        Handover {
+            arrival: Some(self.arrival(origin)),
+            is_reserved: identity::is_reserved,
+            untouched: observes,
+            ..Handover::default()
+        }
     }
 
     /// Says the gateway's name for the request, so that both sides can ask for it in the logs.
@@ -412,19 +448,19 @@ impl<'a> Visit<'a> {
         &self,
         choice: Choice<'_>,
         observes: bool,
-        request: Request<B>,
+        head: &mut Parts,
+        body: B,
         handover: Handover<'_>,
     ) -> Response<Content>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let (mut head, body) = request.into_parts();
         remove_all(&mut head.headers, |name| {
             identity::is_reserved(name) || (!observes && identity::is_credential(name))
         });
         let begun = Instant::now();
-        match choice.forwarder.forward(Request::from_parts(head, body), handover).await {
+        match choice.forwarder.forward(Request::from_parts(take(head), body), handover).await {
             Ok(answer) => {
                 self.door.metrics.upstream_answered(choice.label, answer.status(), begun.elapsed());
                 let mut answer = answer.map(Content::Upstream);
@@ -455,7 +491,12 @@ impl<'a> Visit<'a> {
 }
 
 /// How long a WebSocket may live: as long as the token that opened it.
-fn lifetime(access: &Access, verdict: &Verdict) -> Duration {
-    let left = access.expires().since(Timestamp::from_seconds(verdict.decision.time));
+fn lifetime(access: &Access, now: Timestamp) -> Duration {
+    let left = access.expires().since(now);
     Duration::from_secs(u64::try_from(left).unwrap_or(0))
+}
+
+/// The head out of its place.
+fn take(head: &mut Parts) -> Parts {
+    std::mem::replace(head, Request::new(()).into_parts().0)
 }
