@@ -36,7 +36,7 @@ pub(crate) struct Advice {
 impl Visit<'_> {
     /// Only a proxy that is trusted may ask.
     pub(crate) fn may_ask(&self, trusted: &[IpNet]) -> Result<(), Trouble> {
-        let peer: IpAddr = self.peer.ip().to_canonical();
+        let peer: IpAddr = self.peer.address.ip().to_canonical();
         let is_trusted = trusted.iter().any(|network| network.contains(&peer));
         is_trusted.then_some(()).ok_or(Trouble::UntrustedProxy)
     }
@@ -67,7 +67,7 @@ impl Visit<'_> {
         let observes = verdict.decision.stage == Stage::Observe;
         let identity = match &verdict.outcome {
             Outcome::Granted(access) if !observes => {
-                let fields = self.door.identity(access, choice.forwarder.upstream(), now)?;
+                let fields = self.identity(access, choice.forwarder.upstream(), now)?;
                 fields.into_iter().collect()
             }
             Outcome::Granted(_) | Outcome::Observed(_) | Outcome::Refused(_) => HeaderMap::new(),

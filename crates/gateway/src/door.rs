@@ -24,7 +24,7 @@ use crate::body::{Content, GatewayBody};
 use crate::date;
 use crate::ext_authz;
 use crate::forward_auth::FrontProxy;
-use crate::identity;
+use crate::identity::{self, LastCaller};
 use crate::logs::{AccessRecord, DecisionSink, RequestIds};
 use crate::mcp::{Asking, Exchange, McpRoute};
 use crate::metrics::Metrics;
@@ -85,8 +85,7 @@ impl Door {
     ) -> Response<GatewayBody> {
         let in_flight = self.metrics.request();
         let site = self.site.now();
-        let visit =
-            Visit { door: self, site: &site, id: self.ids.next(), peer: peer.address, peer_field: peer.field.as_ref() };
+        let visit = Visit { door: self, site: &site, id: self.ids.next(), peer };
         let arrived = self.decisions.wants_access().then(|| Arrived::of(head));
         let (story, mut response) = match visit.open(head) {
             Ok(Opened::ToBeAdvised { proxy, trusted }) => {
@@ -122,18 +121,6 @@ impl Door {
         self.site.now().observes(self.clock.now())
     }
 
-    /// What the upstream learns of the caller: the plain fields, or the assertion in place of them.
-    pub(crate) fn identity(
-        &self,
-        access: &Access,
-        upstream: &Upstream,
-        now: Timestamp,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, Trouble> {
-        let Some(assertions) = &self.assertions else { return Ok(identity::fields(access)) };
-        let assertion = assertions.make(access, &upstream.to_string(), now).ok_or(Trouble::NoAssertion)?;
-        Ok(vec![(ASSERTION, assertion)])
-    }
-
     /// Says when an answer was made, if it does not say so itself (RFC 9110 §6.6.1). Clients set their clocks by it.
     fn date(&self, fields: &mut HeaderMap) {
         if let Entry::Vacant(place) = fields.entry(DATE)
@@ -149,7 +136,7 @@ impl Door {
         self.decisions.access(&AccessRecord {
             time: self.clock.now().seconds(),
             request: &visit.id,
-            peer: about.and_then(|about| about.peer).unwrap_or(visit.peer.ip()),
+            peer: about.and_then(|about| about.peer).unwrap_or(visit.peer.address.ip()),
             method: about.map_or(&method, |about| &about.method).as_str(),
             path: about.map_or(&path, |about| &about.path),
             route: story.route.as_deref(),
@@ -209,22 +196,21 @@ pub(crate) struct Visit<'a> {
     pub(crate) site: &'a Site,
     /// The gateway's name for the request.
     pub(crate) id: Arc<str>,
-    pub(crate) peer: SocketAddr,
-    /// The same for the upstream.
-    pub(crate) peer_field: Option<&'a HeaderValue>,
+    pub(crate) peer: &'a Peer,
 }
 
 /// The other end of a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// How the upstream is told of it, made once for all requests of the connection.
     field: Option<HeaderValue>,
+    caller: LastCaller,
 }
 
 impl Peer {
     pub(crate) fn at(address: SocketAddr) -> Self {
-        Self { address, field: peer_field(address.ip()) }
+        Self { address, field: peer_field(address.ip()), caller: LastCaller::default() }
     }
 }
 
@@ -306,7 +292,7 @@ impl<'a> Visit<'a> {
         head: &mut Parts,
         body: Incoming,
     ) -> (Story, Response<Content>) {
-        let mut asking = Asking::new(mcp, head, self.peer.ip(), body);
+        let mut asking = Asking::new(mcp, head, self.peer.address.ip(), body);
         let (origin, mut verdict) = self.verdict(choice, head, &mut asking).await;
         let (body, exchange) = asking.judged();
         self.settle(choice, origin, &mut verdict, head, body, Some(exchange)).await
@@ -386,10 +372,22 @@ impl<'a> Visit<'a> {
         let now = Timestamp::from_seconds(decision.time);
         let mut set = Vec::new();
         if !observes {
-            set = self.door.identity(access, choice.forwarder.upstream(), now)?;
+            set = self.identity(access, choice.forwarder.upstream(), now)?;
             set.extend(self.name_field());
         }
         Ok(Handover { set, tunnel_lifetime: Some(lifetime(access, now)), ..self.bare_handover(origin, observes) })
+    }
+
+    /// What the upstream learns of the caller: the plain fields, or the assertion in place of them.
+    pub(crate) fn identity(
+        &self,
+        access: &Access,
+        upstream: &Upstream,
+        now: Timestamp,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Trouble> {
+        let Some(assertions) = &self.door.assertions else { return Ok(self.peer.caller.fields(access)) };
+        let assertion = assertions.make(access, &upstream.to_string(), now).ok_or(Trouble::NoAssertion)?;
+        Ok(vec![(ASSERTION, assertion)])
     }
 
     fn bare_handover<'o>(&self, origin: &'o Origin, observes: bool) -> Handover<'o>
@@ -482,7 +480,7 @@ impl<'a> Visit<'a> {
     where
         'a: 'o,
     {
-        Arrival { peer: self.peer_field, scheme: origin.scheme, authority: &origin.authority }
+        Arrival { peer: self.peer.field.as_ref(), scheme: origin.scheme, authority: &origin.authority }
     }
 
     fn authority<'h>(&self, head: &'h Parts) -> Result<Option<&'h str>, BadAuthority> {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use countersign_dpop::headers::DPOP;
@@ -31,9 +32,44 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
     *name == AUTHORIZATION || *name == DPOP
 }
 
+/// A field towards the upstream.
+type Field = (HeaderName, HeaderValue);
+
+/// The caller whom a connection served last, and the fields that name him: mostly the next one is the same.
+#[derive(Debug, Default)]
+pub(crate) struct LastCaller(Mutex<Option<(Access, Vec<Field>)>>);
+
+impl LastCaller {
+    /// The fields that name the caller, with room for one more.
+    pub(crate) fn fields(&self, access: &Access) -> Vec<Field> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, named)) if is_same(known, access) => {
+                let mut fields = Vec::with_capacity(named.len() + 1);
+                fields.extend_from_slice(named);
+                fields
+            }
+            Some(_) | None => {
+                let fields = fields(access);
+                *last = Some((access.clone(), fields.clone()));
+                fields
+            }
+        }
+    }
+}
+
+/// True when both are named alike.
+fn is_same(one: &Access, other: &Access) -> bool {
+    one.subject() == other.subject()
+        && one.client_id() == other.client_id()
+        && one.scope() == other.scope()
+        && one.issuer() == other.issuer()
+        && one.jkt() == other.jkt()
+}
+
 /// The fields that name the caller. A claim that the token does not have leaves its field out. All values share one
 /// piece of memory.
-pub(crate) fn fields(access: &Access) -> Vec<(HeaderName, HeaderValue)> {
+fn fields(access: &Access) -> Vec<Field> {
     let scope = Some(access.scope()).filter(|scope| !scope.is_empty());
     let claims =
         [(SUBJECT, access.subject()), (CLIENT, access.client_id()), (SCOPE, scope), (ISSUER, Some(access.issuer()))];

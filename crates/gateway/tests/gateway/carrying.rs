@@ -64,6 +64,37 @@ async fn a_good_request_reaches_the_upstream_with_its_caller_s_name_and_without_
 }
 
 #[tokio::test]
+async fn callers_that_take_turns_on_one_connection_are_each_named_as_themselves() {
+    let world = World::start().await;
+    let requests = async |subject: &str| {
+        let changes = serde_json::json!({ "sub": subject });
+        format!("GET /a HTTP/1.1\r\n{}\r\n", world.fields_by_another_key("GET", "/a", changes).await)
+    };
+    let asked = [requests("bob").await, requests("carol").await, requests("bob").await, requests("bob").await];
+    let client = async {
+        let mut client = world.connect().await;
+        for request in &asked {
+            client.send(request).await;
+            assert_eq!(client.read_message().await.status(), 200);
+        }
+    };
+    let played = async {
+        let (mut upstream, mut named) = (world.accept().await, Vec::new());
+        for _ in &asked {
+            let received = upstream.read_message().await;
+            named.push(["countersign-subject", "countersign-jkt"].map(|name| received.field(name).unwrap().to_owned()));
+            upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        }
+        named
+    };
+    let ((), named) = tokio::join!(client, played);
+    assert_eq!(named.iter().map(|[subject, _]| subject.as_str()).collect::<Vec<_>>(), ["bob", "carol", "bob", "bob"]);
+    // Every time by another key.
+    let keys: std::collections::HashSet<_> = named.iter().map(|[_, jkt]| jkt).collect();
+    assert_eq!(keys.len(), 4);
+}
+
+#[tokio::test]
 async fn a_claim_that_the_token_does_not_have_leaves_no_field() {
     let world = World::start().await;
     let token = world.token_with(|claims| claims["scope"] = serde_json::Value::String(String::new())).await;
