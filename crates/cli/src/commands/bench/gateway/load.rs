@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::CommandError;
 
@@ -47,7 +48,9 @@ impl Load {
         self.upstream
     }
 
-    /// Sends all of `requests` over `connections` connections, one after the other on each.
+    /// Sends all of `requests` over `connections` connections, one after the other on each. Over more than one the load's
+    /// core does not go to sleep: to wake it costs a server more than many a request, and only the slower servers would
+    /// find it asleep, though it is no work of theirs. One at a time everybody sleeps, as they would.
     pub(super) async fn drive(
         &self,
         server: SocketAddr,
@@ -61,6 +64,7 @@ impl Load {
             streams.push(connect(server).await.map_err(CommandError::internal)?);
         }
         let mut askers = JoinSet::new();
+        let awake = (connections > 1).then(|| AbortOnDropHandle::new(tokio::spawn(stay_awake())));
         let begun = Instant::now();
         for stream in streams {
             askers.spawn(ask(stream, Arc::clone(&requests), Arc::clone(&next)));
@@ -74,6 +78,7 @@ impl Load {
             run.refused += refused;
         }
         run.seconds = begun.elapsed().as_secs_f64();
+        drop(awake);
         run.latencies.sort_unstable();
         Ok(run)
     }
@@ -101,6 +106,13 @@ pub(super) async fn connect(server: SocketAddr) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(server).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// Looks for what has come again and again in place of waiting for it.
+async fn stay_awake() {
+    loop {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Sends one request and reads its answer; gives the status.

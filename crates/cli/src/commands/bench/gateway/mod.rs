@@ -88,7 +88,8 @@ Rows:
   idle-connections      memory of a gateway with connections open that were of use once
   replay-entries        memory of a gateway that remembers used proofs
 
-Servers run one at a time on one core, load and upstream on another one. The CPU time is that of all
+Servers run one at a time on one core, load and upstream on another one, which is kept from sleeping so
+that no server pays for waking it; but with one request at a time it sleeps. The CPU time is that of all
 processes of a row. +p50 and +p99 are of one request at a time, beyond direct. Ratios are of requests a
 second, and of requests for the same CPU time; the latter move little with what else the machine does.";
 
