@@ -169,10 +169,11 @@ impl Forwarder {
         B::Error: Into<BoxError>,
     {
         // Ahead of all waiting: what is done here needs no room that lasts.
-        let prepared = self.prepare(request, handover);
+        let mut prepared = self.prepare(request, handover);
         async move {
             match prepared {
-                Ok(mut departure) => self.exchange(&mut departure).await,
+                // Where it lies: a second place for it would be room that lasts.
+                Ok(ref mut departure) => self.exchange(departure).await,
                 Err(error) => Err(error),
             }
         }
@@ -306,8 +307,7 @@ impl Forwarder {
     async fn in_time(&self, departure: &mut Departure) -> Result<Result<Answer, SendError>, ForwardError> {
         let connections = if departure.untouched { &self.faithful } else { &self.connections };
         let progress = &departure.progress;
-        let answer = connections.send(&mut departure.request, departure.client_side.is_some());
-        let mut answer = pin!(answer);
+        let mut answer = pin!(connections.send(&mut departure.request, departure.client_side.is_some()));
         let limit = self.limits.first_byte;
         loop {
             // While the client has to act there is no deadline, but its end has to be looked for again later.
