@@ -24,6 +24,7 @@ use crate::fields::{
 use crate::limits::ForwardLimits;
 use crate::pool::Answer;
 use crate::request_body::{Progress, RequestBody};
+use crate::spare::SpareHead;
 use crate::tls::{TlsError, UpstreamTls, trusting_nobody};
 use crate::tunnel::Tunnels;
 use crate::upstream::Upstream;
@@ -60,7 +61,7 @@ pub enum UpstreamHost {
 struct Departure {
     request: Request<RequestBody>,
     /// Its head, where it may be sent a second time.
-    again: Option<Parts>,
+    spare: Option<SpareHead>,
     progress: Progress,
     /// The client's half of a WebSocket to be.
     client_side: Option<OnUpgrade>,
@@ -195,9 +196,9 @@ impl Forwarder {
         frame(&mut parts, &body);
         let Handover { untouched, tunnel_lifetime, .. } = handover;
         let progress = body.progress();
-        let again = (parts.method.is_safe() && body.is_end_stream()).then(|| parts.clone());
+        let spare = (parts.method.is_safe() && body.is_end_stream()).then(|| SpareHead::of(&parts));
         let request = Request::from_parts(parts, body);
-        Ok(Departure { request, again, progress, client_side, untouched, tunnel_lifetime })
+        Ok(Departure { request, spare, progress, client_side, untouched, tunnel_lifetime })
     }
 
     /// Ends all tunnels. Requests under way are not touched: they end with their futures.
@@ -293,10 +294,10 @@ impl Forwarder {
         error: &SendError,
         departure: &mut Departure,
     ) -> Result<Response<AnswerBody>, ForwardError> {
-        let Some(parts) = departure.again.take().filter(|_| error.is_of_old_connection()) else {
+        let Some(spare) = departure.spare.take().filter(|_| error.is_of_old_connection()) else {
             return Err(self.explain(error, &departure.progress));
         };
-        departure.request = Request::from_parts(parts, RequestBody::empty());
+        departure.request = Request::from_parts(spare.into_parts(), RequestBody::empty());
         match Box::pin(self.in_time(departure)).await? {
             Ok(answer) => self.pass_back(answer, departure),
             Err(error) => Err(self.explain(&error, &departure.progress)),

@@ -17,6 +17,7 @@ mod limits;
 mod patience;
 mod pool;
 mod request_body;
+mod spare;
 mod tls;
 mod tunnel;
 mod upstream;
