@@ -46,6 +46,12 @@ fn a_used_room_leaves_nothing_behind() {
 }
 
 #[test]
+fn dot_segments_lead_out_of_what_two_paths_have_in_common() {
+    assert_same("http://a/b/d", "http://a/b/c/../d");
+    assert_differs("http://a/b/c/d", "http://a/b/c/../d", HtuDifference::Path);
+}
+
+#[test]
 fn normalises_only_what_rfc_3986_calls_equal() {
     assert_same(REQUEST, "HTTPS://RS.Example/a/b"); // row 274
     assert_same(REQUEST, "https://rs.example/a/b?c=d#e"); // rows 277, 278
