@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{EXPECT, HOST, TE, UPGRADE, VIA};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -21,6 +21,7 @@ use crate::fields::{
     asks_for_websocket, remove_hop_by_hop, remove_hop_by_hop_and, set_websocket, takes_trailers,
     transfer_coding_is_known,
 };
+use crate::framing::frame;
 use crate::limits::ForwardLimits;
 use crate::pool::Answer;
 use crate::request_body::{Progress, RequestBody};
@@ -401,36 +402,4 @@ fn take_websocket<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
         && request.version() == Version::HTTP_11
         && asks_for_websocket(request.headers());
     asks.then(|| hyper::upgrade::on(request))
-}
-
-/// States the body's length by what the body itself knows, so that no field can contradict it.
-fn frame(parts: &mut Parts, body: &RequestBody) {
-    if states_its_length(parts, body) {
-        return;
-    }
-    parts.headers.remove(TRANSFER_ENCODING);
-    let had_length = parts.headers.remove(CONTENT_LENGTH).is_some();
-    match body.size_hint().exact() {
-        Some(0) if !had_length => {}
-        Some(length) => {
-            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        // A request of unknown length is chunked whatever its method. Over HTTP/2 the field is left out again.
-        None => {
-            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-    }
-}
-
-/// True when the fields say of the body what the body itself knows, and nothing has to be changed.
-fn states_its_length(parts: &Parts, body: &RequestBody) -> bool {
-    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
-    let stated = lengths.next().map(|length| length.to_str().ok().and_then(|length| length.parse::<u64>().ok()));
-    let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
-    match (body.size_hint().exact(), stated) {
-        (Some(0), None) => !is_chunked,
-        (Some(length), Some(Some(stated))) => length == stated && lengths.next().is_none() && !is_chunked,
-        (None, None) => is_chunked,
-        (_, _) => false,
-    }
 }

@@ -13,6 +13,7 @@ mod dormant;
 mod error;
 mod fields;
 mod forwarder;
+mod framing;
 mod limits;
 mod patience;
 mod pool;

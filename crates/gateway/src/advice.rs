@@ -12,7 +12,8 @@ use ipnet::IpNet;
 
 use crate::answer::Trouble;
 use crate::body::Content;
-use crate::door::{About, Story, Visit};
+use crate::door::{About, Story};
+use crate::visit::Visit;
 
 /// The request that is asked about.
 #[derive(Debug)]

@@ -15,7 +15,8 @@ use ipnet::IpNet;
 use crate::advice::{Advice, Asked, origin_form, pass};
 use crate::answer::Trouble;
 use crate::body::Content;
-use crate::door::{Story, Visit};
+use crate::door::Story;
+use crate::visit::Visit;
 
 /// A proxy that can ask.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

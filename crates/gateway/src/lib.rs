@@ -74,6 +74,7 @@ pub mod report;
 mod site;
 mod tls;
 mod unread;
+mod visit;
 mod wire;
 mod workers;
 

@@ -30,7 +30,8 @@ use crate::admin::missing;
 use crate::advice::{Advice, Asked};
 use crate::answer::Trouble;
 use crate::body::Content;
-use crate::door::{About, Door, Story, Visit};
+use crate::door::{About, Door, Story};
+use crate::visit::Visit;
 
 const SERVICE: &str = "envoy.service.auth.v3.Authorization";
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
