@@ -99,6 +99,9 @@ impl PublicOrigin {
 
     /// True when `authority` (host and optional port, as in `Host` or `:authority`) is this origin's.
     pub fn is_authority(&self, authority: &str) -> bool {
+        if authority == self.authority() {
+            return true;
+        }
         let own = Authority::parse(self.authority(), self.scheme);
         let asked = Authority::parse(authority, self.scheme);
         own.is_ok_and(|own| asked.is_ok_and(|asked| own.is_same(&asked)))
