@@ -129,9 +129,11 @@ impl MemoryReplayStore {
     fn try_record(&self, entry: &ReplayEntry, now: Timestamp) -> Result<Recorded, ReplayStoreError> {
         let place = self.secret.place(&entry.key);
         let mut shard = lock(self.shard(place));
+        // All that does not rest on what the shard holds is done while memory answers.
+        shard.fetch(place.tag);
         // Under the shard's lock, so that no epoch can begin between the time and the judgement.
         shard.turn_to(self.observe(now), &self.capacity);
-        let party = || entry.quota.map(|party| Party::from_hash(self.secret.party(&party)));
+        let party = entry.quota.map(|party| Party::from_hash(self.secret.party(&party)));
         shard.record(place.tag, entry, party, &self.capacity, &self.quotas)
     }
 

@@ -3,6 +3,7 @@
 
 use aws_lc_rs::{digest, rand};
 use countersign_dpop::replay::{EpochId, QuotaKey, ReplayKey};
+use siphasher::sip;
 use siphasher::sip128::SipHasher13;
 
 use super::config::MemoryReplayError;
@@ -11,7 +12,7 @@ use super::tag_table::Tag;
 /// Drawn once per store, never shown.
 pub(super) struct Secret {
     entries: SipHasher13,
-    parties: SipHasher13,
+    parties: sip::SipHasher13,
     epochs: [u8; 32],
 }
 
@@ -28,26 +29,24 @@ pub(super) struct PartyHash(pub(super) u64);
 
 impl Secret {
     pub(super) fn draw() -> Result<Self, MemoryReplayError> {
-        let mut secret = Self { entries: SipHasher13::new(), parties: SipHasher13::new(), epochs: [0; 32] };
-        let mut key = [0; 16];
-        for hasher in [&mut secret.entries, &mut secret.parties] {
-            rand::fill(&mut key).map_err(|_| MemoryReplayError::NoRandomness)?;
-            *hasher = SipHasher13::new_with_key(&key);
-        }
-        rand::fill(&mut secret.epochs).map_err(|_| MemoryReplayError::NoRandomness)?;
-        Ok(secret)
+        let mut epochs = [0; 32];
+        rand::fill(&mut epochs).map_err(|_| MemoryReplayError::NoRandomness)?;
+        let entries = SipHasher13::new_with_key(&random()?);
+        Ok(Self { entries, parties: sip::SipHasher13::new_with_key(&random()?), epochs })
     }
 
     /// Where the entry of `key` belongs.
     #[expect(clippy::cast_possible_truncation, reason = "the hash is cut into its words")]
     pub(super) fn place(&self, key: &ReplayKey) -> Place {
         let hash = self.entries.hash(key.as_bytes());
-        Place { shard: (hash.h2 >> 32) as u32, tag: Tag { high: hash.h1, low: hash.h2 as u32 } }
+        // What tells where to look comes from the half that is known first.
+        let high = hash.h1 << 32 | hash.h2 >> 32;
+        Place { shard: (hash.h1 >> 32) as u32, tag: Tag { high, low: hash.h2 as u32 } }
     }
 
     /// A hash of `party`, unrelated to those of entries.
     pub(super) fn party(&self, party: &QuotaKey) -> PartyHash {
-        PartyHash(self.parties.hash(party.as_bytes()).h1)
+        PartyHash(self.parties.hash(party.as_bytes()))
     }
 
     /// The identifier of the `number`th epoch. Made from a seed rather than drawn, so that an epoch can begin at
@@ -61,4 +60,10 @@ impl Secret {
         id.copy_from_slice(&context.finish().as_ref()[..16]);
         EpochId::from_bytes(id)
     }
+}
+
+fn random() -> Result<[u8; 16], MemoryReplayError> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(|_| MemoryReplayError::NoRandomness)?;
+    Ok(bytes)
 }

@@ -6,7 +6,7 @@ use countersign_dpop::time::{Timestamp, Window};
 
 use super::capacity::Capacity;
 use super::quota::{Party, QuotaLedger, Share};
-use super::tag_table::{NoMemory, Tag, TagTable};
+use super::tag_table::{Found, NoMemory, Tag, TagTable};
 use super::wheel::{GRACE, Layout, Wheel};
 
 /// How far the store remembers: the widest that any of its windows has been.
@@ -67,6 +67,11 @@ impl Shard {
         self.entries.memory()
     }
 
+    /// Asks memory for where the entry under `tag` is or would be, and does not wait for the answer.
+    pub(super) fn fetch(&self, tag: Tag) {
+        self.entries.fetch(tag);
+    }
+
     /// Records `entry` under `tag` unless it is there, by the time that the shard was last turned to.
     ///
     /// # Errors
@@ -75,12 +80,10 @@ impl Shard {
         &mut self,
         tag: Tag,
         entry: &ReplayEntry,
-        party: impl FnOnce() -> Option<Party>,
+        party: Option<Party>,
         capacity: &Capacity,
         quotas: &QuotaLedger,
     ) -> Result<Recorded, ReplayStoreError> {
-        // Asked before all else and used after it, so that all else is done while memory answers.
-        let is_known = self.entries.contains(tag);
         if self.epoch.demands_nonce(entry.iat) && entry.nonce_epoch != Some(self.epoch.id) {
             return Ok(Recorded::NonceDemanded);
         }
@@ -90,24 +93,23 @@ impl Shard {
             // Its record may have been dropped already. A nonce lets the client try again with a fresh proof.
             return Ok(Recorded::NonceDemanded);
         }
-        let slot = self.wheel.position(deadline);
-        if is_known {
+        let slot = self.wheel.slot(deadline);
+        let Found::Nothing(vacancy) = self.entries.find(tag) else {
             return Ok(Recorded::Replayed);
-        }
-        let Some(slot) = slot else {
-            return Err(beyond_reach());
         };
-        let party = party();
-        let vacancy = self.entries.make_room(tag, slot).map_err(|NoMemory| out_of_memory())?;
+        if !self.wheel.reaches(slot) {
+            return Err(beyond_reach());
+        }
+        let vacancy = self.entries.make_room(tag, slot.position(), vacancy).map_err(|NoMemory| out_of_memory())?;
         let share = match party {
-            Some(party) => quotas.take(party, deadline, time, capacity)?,
+            Some(party) => quotas.take(party, slot, time, capacity)?,
             None => capacity.take().map(|()| Share::Granted)?,
         };
         if share == Share::Past {
             return Ok(Recorded::NonceDemanded);
         }
-        self.wheel.occupy(slot);
-        self.entries.insert(vacancy, slot);
+        self.wheel.occupy(slot.position());
+        self.entries.insert(vacancy, slot.position());
         Ok(Recorded::First)
     }
 

@@ -1,7 +1,5 @@
 //! The wheel: time cut into slots that are dropped whole.
 
-use std::ops::RangeInclusive;
-
 use countersign_dpop::time::Timestamp;
 
 /// Seconds that a clock may go back without consequence; entries are kept as much longer.
@@ -46,10 +44,9 @@ impl Layout {
         time.seconds().div_euclid(self.width)
     }
 
-    /// The slots that a wheel at `time` has.
-    fn reach(self, time: Timestamp) -> RangeInclusive<i64> {
-        let first = self.slot(time.plus(-GRACE));
-        first..=first.saturating_add(i64::from(SLOTS) - 1)
+    /// The first of the slots that a wheel at `time` has.
+    fn first(self, time: Timestamp) -> i64 {
+        self.slot(time.plus(-GRACE))
     }
 
     fn last_second(self, slot: i64) -> Timestamp {
@@ -80,6 +77,19 @@ impl Position {
     /// One after the other.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..POSITIONS).map(Self)
+    }
+}
+
+/// A slot: its number in all of time, and where on a wheel it lies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Slot {
+    number: i64,
+    position: Position,
+}
+
+impl Slot {
+    pub(super) const fn position(self) -> Position {
+        self.position
     }
 }
 
@@ -125,13 +135,14 @@ impl FromIterator<Position> for Positions {
 pub(super) struct Wheel {
     layout: Layout,
     time: Timestamp,
-    reach: RangeInclusive<i64>,
+    /// The first of the slots within reach.
+    first: i64,
     occupied: Positions,
 }
 
 impl Wheel {
     pub(super) fn new(layout: Layout, time: Timestamp) -> Self {
-        Self { layout, time, reach: layout.reach(time), occupied: Positions::default() }
+        Self { layout, time, first: layout.first(time), occupied: Positions::default() }
     }
 
     /// How wide the slots are.
@@ -146,22 +157,36 @@ impl Wheel {
 
     /// Turns to `time`, forward or back. Tells which occupied slots are out of reach then: whatever they hold is to be
     /// dropped at once, for other slots lie at their positions from now on.
+    #[inline]
     pub(super) fn turn_to(&mut self, time: Timestamp) -> Positions {
-        if time == self.time {
-            return Positions::default();
-        }
-        let reach = self.layout.reach(time);
-        let passed: Positions = self.occupied.iter().filter(|slot| !reach.contains(&self.slot_at(*slot))).collect();
+        if time == self.time { Positions::default() } else { self.turn(time) }
+    }
+
+    fn turn(&mut self, time: Timestamp) -> Positions {
+        let first = self.layout.first(time);
+        let has_passed = |position: &Position| !is_within(first, self.slot_at(*position));
+        let passed: Positions = self.occupied.iter().filter(has_passed).collect();
         self.occupied.0 &= !passed.0;
         self.time = time;
-        self.reach = reach;
+        self.first = first;
         passed
     }
 
-    /// The slot for `deadline`; `None` when it is out of reach.
-    pub(super) fn position(&self, deadline: Timestamp) -> Option<Position> {
+    /// The slot for `deadline`, within reach or not.
+    pub(super) fn slot(&self, deadline: Timestamp) -> Slot {
         let number = self.layout.slot(deadline);
-        self.reach.contains(&number).then(|| Position::of(number))
+        Slot { number, position: Position::of(number) }
+    }
+
+    /// Whether there is this slot, which is one of a wheel of the same layout.
+    pub(super) fn reaches(&self, slot: Slot) -> bool {
+        is_within(self.first, slot.number)
+    }
+
+    /// Where the slot for `deadline` lies; `None` when it is out of reach.
+    fn position(&self, deadline: Timestamp) -> Option<Position> {
+        let slot = self.slot(deadline);
+        self.reaches(slot).then_some(slot.position)
     }
 
     /// Takes note that something is held at `position` now.
@@ -186,9 +211,14 @@ impl Wheel {
 
     /// The one slot within reach that lies at `position`, or, where there is none, one beyond it.
     fn slot_at(&self, position: Position) -> i64 {
-        let first = *self.reach.start();
+        let first = self.first;
         first.saturating_add(i64::from(position.0).wrapping_sub(first).rem_euclid(i64::from(POSITIONS)))
     }
+}
+
+/// Whether the slot `number` is one of those within reach, of which `first` is the first.
+fn is_within(first: i64, number: i64) -> bool {
+    (0..i64::from(SLOTS)).contains(&number.saturating_sub(first))
 }
 
 #[cfg(test)]
@@ -260,7 +290,8 @@ mod tests {
     #[test]
     fn twelve_slots_are_within_reach_from_that_of_the_second_before() {
         let layout = Layout { width: 7 };
-        assert_eq!([0, 7, 8, 14].map(|time| layout.reach(at(time))), [-1..=10, 0..=11, 1..=12, 1..=12]);
+        assert_eq!([0, 7, 8, 14].map(|time| layout.first(at(time))), [-1, 0, 1, 1]);
+        assert_eq!([-2, -1, 10, 11].map(|slot| is_within(-1, slot)), [false, true, true, false]);
         assert_eq!((layout.last_second(-1), layout.last_second(11)), (at(-1), at(83)));
     }
 
@@ -282,8 +313,8 @@ mod tests {
         for width in 1..=100 {
             let (layout, wider) = (Layout { width }, widened(width));
             for time in (0..1_000).map(at) {
-                let end = layout.last_second(*layout.reach(time).end());
-                assert!(wider.reach(time).contains(&wider.slot(end)), "{width} at {time}");
+                let end = layout.last_second(layout.first(time) + 11);
+                assert!(is_within(wider.first(time), wider.slot(end)), "{width} at {time}");
             }
         }
     }

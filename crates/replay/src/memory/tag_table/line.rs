@@ -71,7 +71,7 @@ impl NewMarks {
     }
 }
 
-/// Some cells of a line, from the first to the last.
+/// Some cells of a line, or of lines one after the other, from the first to the last.
 pub(super) struct Cells(u32);
 
 impl Cells {
@@ -80,8 +80,13 @@ impl Cells {
         Self((0..CELLS).fold(0, |cells, cell| cells | u32::from(is_it(cell)) << cell))
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0 == 0
+    /// These and, counted on from the last of a line, those of the next line.
+    pub(super) const fn and_then(&self, Self(next): &Self) -> Self {
+        Self(self.0 | *next << CELLS)
+    }
+
+    pub(super) fn first(mut self) -> Option<usize> {
+        self.next()
     }
 }
 
@@ -89,9 +94,9 @@ impl Iterator for Cells {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        let cell = self.0.trailing_zeros() as usize;
+        let first = (self.0 != 0).then(|| self.0.trailing_zeros() as usize);
         self.0 &= self.0.wrapping_sub(1);
-        (cell < CELLS).then_some(cell)
+        first
     }
 }
 
@@ -102,30 +107,31 @@ impl Iterator for Cells {
 #[derive(Clone, Copy)]
 pub(super) struct Line<Bytes>(pub(super) Bytes);
 
-const LOW_AT: usize = 8 * CELLS;
-const MARKS_AT: usize = 12 * CELLS;
+/// Where, in words of four bytes, the lower parts of the tags begin.
+const LOW_AT: usize = 2 * CELLS;
+/// Where, in words of four bytes, the marks are.
+const MARKS_AT: usize = 3 * CELLS;
 /// Where, in the word of the marks, the reach begins.
 const REACH_AT: usize = Mark::BITS * CELLS;
 /// So far or further.
 const FAR: u32 = u32::MAX >> REACH_AT;
 
 impl Line<&[u8; SIZE]> {
-    /// The cells with something much like `tag`.
+    /// Whether something much like `tag` is in a cell, free or not.
     #[inline]
-    pub(super) fn alike(self, tag: Tag) -> Cells {
-        Cells::that(|cell| self.high(cell) == tag.high)
+    pub(super) fn is_alike(self, tag: Tag) -> bool {
+        (0..CELLS).fold(false, |is_alike, cell| is_alike | (self.high(cell) == tag.high))
     }
 
-    /// Whether `tag` is in one of `cells`, which is not free.
-    #[inline]
-    pub(super) fn holds(self, tag: Tag, mut cells: Cells, free: Free) -> bool {
-        cells.any(|cell| self.tag(cell) == tag && !free.contains(self.mark(cell)))
+    /// Whether `tag` is in a cell that is not free.
+    pub(super) fn holds(self, tag: Tag, free: Free) -> bool {
+        (0..CELLS).any(|cell| self.tag(cell) == tag && !free.contains(self.mark(cell)))
     }
 
-    /// A cell that may be taken.
+    /// The cells that may be taken.
     #[inline]
-    pub(super) fn free_cell(self, free: Free) -> Option<usize> {
-        Cells::that(|cell| free.contains(self.mark(cell))).next()
+    pub(super) fn free_cells(self, free: Free) -> Cells {
+        Cells::that(|cell| free.contains(self.mark(cell)))
     }
 
     /// The cells whose tags are at home elsewhere than at `home`, where this line lies.
@@ -155,11 +161,11 @@ impl Line<&[u8; SIZE]> {
     }
 
     fn tag(self, cell: usize) -> Tag {
-        Tag { high: self.high(cell), low: u32::from_ne_bytes(self.bytes(LOW_AT + 4 * cell)) }
+        Tag { high: self.high(cell), low: self.word(LOW_AT + cell) }
     }
 
     fn high(self, cell: usize) -> u64 {
-        u64::from_ne_bytes(self.bytes(8 * cell))
+        u64::from_ne_bytes(self.0.as_chunks().0[cell])
     }
 
     fn mark(self, cell: usize) -> Mark {
@@ -167,11 +173,11 @@ impl Line<&[u8; SIZE]> {
     }
 
     fn marks(self) -> u32 {
-        u32::from_ne_bytes(self.bytes(MARKS_AT))
+        self.word(MARKS_AT)
     }
 
-    fn bytes<const N: usize>(self, at: usize) -> [u8; N] {
-        self.0[at..].first_chunk().copied().unwrap_or([0; N])
+    fn word(self, at: usize) -> u32 {
+        u32::from_ne_bytes(self.0.as_chunks().0[at])
     }
 }
 
@@ -179,8 +185,8 @@ impl Line<&mut [u8; SIZE]> {
     /// Puts `tag` into `cell`.
     #[inline]
     pub(super) fn put(&mut self, cell: usize, tag: Tag, slot: Position) {
-        self.0[8 * cell..][..8].copy_from_slice(&tag.high.to_ne_bytes());
-        self.0[LOW_AT + 4 * cell..][..4].copy_from_slice(&tag.low.to_ne_bytes());
+        self.0.as_chunks_mut().0[cell] = tag.high.to_ne_bytes();
+        self.0.as_chunks_mut().0[LOW_AT + cell] = tag.low.to_ne_bytes();
         self.set_mark(cell, Mark::of(slot));
     }
 
@@ -210,7 +216,7 @@ impl Line<&mut [u8; SIZE]> {
     }
 
     fn set_marks(&mut self, marks: u32) {
-        self.0[MARKS_AT..].copy_from_slice(&marks.to_ne_bytes());
+        self.0.as_chunks_mut().0[MARKS_AT] = marks.to_ne_bytes();
     }
 
     fn as_ref(&self) -> Line<&[u8; SIZE]> {
@@ -238,7 +244,7 @@ mod tests {
     }
 
     fn holds(bytes: &[u8; SIZE], tag: Tag, free: Free) -> bool {
-        Line(bytes).holds(tag, Line(bytes).alike(tag), free)
+        Line(bytes).holds(tag, free)
     }
 
     /// A line with a tag in each cell, in as many slots from the last one back.
@@ -255,7 +261,7 @@ mod tests {
     fn a_line_of_zeros_holds_nothing() {
         let bytes = [0; SIZE];
         assert!(!holds(&bytes, Tag { high: 0, low: 0 }, nothing_dead()));
-        assert_eq!((Line(&bytes).free_cell(nothing_dead()), Line(&bytes).reach()), (Some(0), 0));
+        assert_eq!((Line(&bytes).free_cells(nothing_dead()).first(), Line(&bytes).reach()), (Some(0), 0));
         assert_eq!(Line(&bytes).tags(nothing_dead()).count(), 0);
         assert_eq!(Line(&bytes).strangers(3, 10).count(), 0);
     }
@@ -272,7 +278,7 @@ mod tests {
                 assert!(holds(&bytes, expected.0, nothing_dead()));
             }
             Line(&mut bytes).clear(changed);
-            assert_eq!(Line(&bytes).free_cell(nothing_dead()), Some(changed));
+            assert_eq!(Line(&bytes).free_cells(nothing_dead()).first(), Some(changed));
             assert_eq!((Line(&bytes).tags(nothing_dead()).count(), Line(&bytes).reach()), (CELLS - 1, 77));
             assert!(!holds(&bytes, OTHER, nothing_dead()));
         }
@@ -293,12 +299,35 @@ mod tests {
     #[test]
     fn what_is_dead_is_free_and_not_there() {
         let bytes = full();
-        assert_eq!(Line(&bytes).free_cell(nothing_dead()), None);
+        assert_eq!(Line(&bytes).free_cells(nothing_dead()).first(), None);
         for (cell, number) in (0..CELLS).zip(0_u8..) {
             let dead = Free::with([slot(14 - i64::from(number))].into_iter().collect());
-            assert_eq!(Line(&bytes).free_cell(dead), Some(cell));
+            assert_eq!(Line(&bytes).free_cells(dead).first(), Some(cell));
             assert!(!holds(&bytes, tag(number), dead));
             assert_eq!(Line(&bytes).tags(dead).count(), CELLS - 1);
+        }
+    }
+
+    /// A cell's own number and, in the next line, five more.
+    #[test]
+    fn free_cells_of_two_lines_come_one_after_the_other() {
+        let (bytes, zeros) = (full(), [0; SIZE]);
+        let free = |number: i64| Line(&bytes).free_cells(Free::with([slot(14 - number)].into_iter().collect()));
+        assert_eq!(free(3).and_then(&free(1)).collect::<Vec<_>>(), [3, 6]);
+        let none = Line(&bytes).free_cells(nothing_dead());
+        assert_eq!(none.and_then(&Line(&zeros).free_cells(nothing_dead())).collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
+        assert_eq!(none.and_then(&none).first(), None);
+    }
+
+    /// What need not be looked at closely: nothing in the line has the same upper part.
+    #[test]
+    fn what_is_alike_has_the_same_upper_part() {
+        let bytes = full();
+        for number in 0..5 {
+            let Tag { high, low } = tag(number);
+            assert!(Line(&bytes).is_alike(Tag { high, low: low + 1 }));
+            assert!((0..64).all(|bit| Line(&bytes).is_alike(Tag { high: high ^ 1 << bit, low })
+                == (0..5).any(|other| tag(other).high == high ^ 1 << bit)));
         }
     }
 

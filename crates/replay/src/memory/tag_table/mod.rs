@@ -6,6 +6,8 @@ mod lines;
 #[cfg(not(countersign_model))]
 mod tests;
 
+use prefetch_index::prefetch_index;
+
 use self::line::{CELLS, Free, Line, NewMarks, SIZE};
 use self::lines::Lines;
 use super::wheel::{COUNT, Position, Positions};
@@ -19,6 +21,15 @@ pub(super) struct Vacancy {
     tag: Tag,
     line: usize,
     cell: usize,
+}
+
+/// What a search found.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    /// The tag is there.
+    Tag,
+    /// It is not, and may take this cell, if there is one in the lines that were looked at.
+    Nothing(Option<Vacancy>),
 }
 
 /// Open addressing by lines of [`CELLS`] tags: a tag lies in the first line, from its home on, that had room for it.
@@ -49,34 +60,48 @@ impl TagTable {
     /// Lines beyond the last home, for tags that find no room there.
     const SLACK: usize = 2;
 
-    /// Whether `tag` is there.
-    pub(super) fn contains(&self, tag: Tag) -> bool {
-        let (home, free) = (tag.home(self.homes), self.free());
-        let Some([first, second, rest @ ..]) = self.lines.all().get(home..) else {
-            return false;
-        };
-        let (first, second) = (Line(first), Line(second));
-        // Both at once: the second, too, comes from memory, and it is wanted often.
-        let (in_first, in_second) = (first.alike(tag), second.alike(tag));
-        if !(in_first.is_empty() & in_second.is_empty())
-            && (first.holds(tag, in_first, free) || second.holds(tag, in_second, free))
-        {
-            return true;
-        }
-        let holds = |line| Line(line).holds(tag, Line(line).alike(tag), free);
-        let reach = first.reach();
-        reach > 1 && rest.iter().take(reach - 1).any(holds)
+    /// Asks memory for where `tag` is or would be, and does not wait for the answer.
+    pub(super) fn fetch(&self, tag: Tag) {
+        let home = tag.home(self.homes);
+        prefetch_index(self.lines.all(), home);
+        prefetch_index(self.lines.all(), home + 1);
     }
 
-    /// Makes room in `slot` for `tag`, which is not there. Tells where it is to go.
+    /// Looks for `tag`; where it is not there, also for a cell that it may take.
+    pub(super) fn find(&self, tag: Tag) -> Found {
+        let (home, free) = (tag.home(self.homes), self.free());
+        let Some([first, second, ..]) = self.lines.all().get(home..) else {
+            return Found::Nothing(None);
+        };
+        let (first, second) = (Line(first), Line(second));
+        // Both lines at once, and their free cells too: a jump that depends on them, nobody could foretell.
+        let is_alike = first.is_alike(tag) | second.is_alike(tag);
+        if (is_alike || first.reach() > 1) && self.contains(tag) {
+            return Found::Tag;
+        }
+        let cells = first.free_cells(free).and_then(&second.free_cells(free));
+        Found::Nothing(cells.first().map(|cell| Vacancy { tag, line: home + cell / CELLS, cell: cell % CELLS }))
+    }
+
+    /// Whether `tag` is there, at home or as far from it as its home's line tells.
+    fn contains(&self, tag: Tag) -> bool {
+        let (free, mut lines) = (self.free(), self.lines.all().iter().skip(tag.home(self.homes)).map(Line));
+        let Some(home) = lines.next() else { return false };
+        home.holds(tag, free) || lines.take(home.reach()).any(|line| line.holds(tag, free))
+    }
+
+    /// Makes room in `slot` for `tag`, which is not there; `found` is what [`TagTable::find`] found for it. Tells where it
+    /// is to go.
     ///
     /// # Errors
     /// There is no memory for it. What the table holds has not changed.
-    pub(super) fn make_room(&mut self, tag: Tag, slot: Position) -> Result<Vacancy, NoMemory> {
+    pub(super) fn make_room(&mut self, tag: Tag, slot: Position, found: Option<Vacancy>) -> Result<Vacancy, NoMemory> {
         if self.len >= Self::most(self.homes) {
             self.resize(self.homes.saturating_add(self.growth()))?;
         } else if self.dead.contains(slot) {
             self.rearrange(Some);
+        } else if let Some(vacancy) = found {
+            return Ok(vacancy);
         }
         self.vacancy(tag)
     }
@@ -139,18 +164,16 @@ impl TagTable {
 
     fn put(&mut self, vacancy: Vacancy, slot: Position) {
         let Vacancy { tag, line, cell } = vacancy;
-        self.line_mut(line).put(cell, tag, slot);
-        let home = tag.home(self.homes);
-        if line > home {
-            self.line_mut(home).stretch(line - home);
-        }
+        let (home, lines) = (tag.home(self.homes), self.lines.all_mut());
+        Line(&mut lines[line]).put(cell, tag, slot);
+        Line(&mut lines[home]).stretch(line - home);
     }
 
     /// The first free cell from the home of `tag` on.
     fn room(&self, tag: Tag) -> Option<Vacancy> {
         let (home, free) = (tag.home(self.homes), self.free());
         let mut lines = self.lines.all().iter().enumerate().skip(home);
-        let room = |(line, bytes)| Line(bytes).free_cell(free).map(|cell| Vacancy { tag, line, cell });
+        let room = |(line, bytes)| Line(bytes).free_cells(free).first().map(|cell| Vacancy { tag, line, cell });
         lines.find_map(room)
     }
 

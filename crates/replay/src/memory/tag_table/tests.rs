@@ -23,8 +23,8 @@ fn entries() -> impl Strategy<Value = Vec<(Tag, Position)>> {
 impl TagTable {
     /// Adds a tag that is not there.
     fn add(&mut self, tag: Tag, slot: Position) {
-        assert!(!self.contains(tag), "{tag:?} is there");
-        let vacancy = self.make_room(tag, slot).expect("there is memory");
+        let Found::Nothing(vacancy) = self.find(tag) else { panic!("{tag:?} is there") };
+        let vacancy = self.make_room(tag, slot, vacancy).expect("there is memory");
         self.insert(vacancy, slot);
     }
 }
