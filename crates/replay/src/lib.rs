@@ -92,16 +92,21 @@
 //! A key is a SHA-256 hash already. SipHash-1-3 with a secret of the process makes 128 bits of it: 32 choose the shard,
 //! the 96 others are kept. So nobody outside can make keys that collide or crowd one place, and with *n* live entries an
 //! honest proof is wrongly refused with a probability of at most *n* · 2^-96, less what the shard tells apart: with ten
-//! million entries in 256 shards, 2^-80. A replay is never missed: equal keys have equal hashes.
+//! million entries in 64 shards, 2^-78. A replay is never missed: equal keys have equal hashes.
 //!
 //! Each shard has one table of lines of 64 bytes, as much as one read of memory brings: five entries, four bits for each
 //! that tell the slot of its last second, and how many lines further those lie for which there was no room. A slot is an
 //! eleventh of the window's length. When it has passed, all that is in it is dead from one moment to the next; the cells
 //! are taken by whatever comes, and one pass over a table clears away what is left before the slot's bits are used again.
-//! Tables grow by an eighth, one after the other, and shrink when they are hardly used; large ones have pages of their
-//! own, which go back to the system. So memory has no spikes: at ten million acceptable proofs it is 17 to 20 bytes for
-//! each, at its peak too. The example `ten_million` measures it. What the quotas count takes 32 KiB for each of up to 16
-//! stripes, however many parties there are.
+//! Tables grow by an eighth, one after the other, where they lie as long as there is room behind them, and shrink when
+//! they are hardly used; large ones have pages of their own, which go back to the system. So memory has no spikes: at ten
+//! million acceptable proofs it is 17 to 20 bytes for each, at its peak too. The example `ten_million` measures it. What
+//! the quotas count takes 32 KiB for each of up to 16 stripes, however many parties there are.
+//!
+//! Where an entry lies is known as soon as its key is hashed and its shard is locked, so memory is asked for it then, by
+//! a hint that nobody waits for, and judged is what can be judged without it. A processor that looks here and there in
+//! two hundred megabytes spends as long on finding a page as on the memory itself; the tables' large parts therefore lie
+//! in large pages, where the system has them.
 //!
 //! # Concurrency
 //!

@@ -377,5 +377,5 @@ fn shows_no_secret_and_no_entry() {
 #[test]
 fn has_more_shards_the_larger_it_is() {
     let capacities = [1, 32_767, 32_768, 100_000, 2_000_000, 4_194_304, 16_777_215, 33_619_968, u32::MAX];
-    assert_eq!(capacities.map(super::shards_for), [1, 1, 2, 8, 128, 256, 256, 1_024, 1_024]);
+    assert_eq!(capacities.map(super::shards_for), [1, 1, 2, 8, 64, 64, 64, 128, 1_024]);
 }

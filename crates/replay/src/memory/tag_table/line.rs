@@ -1,6 +1,7 @@
 //! One line of a table: as much as a read of memory brings into a cache.
 
-use super::super::wheel::{Position, Positions};
+use super::super::wheel::Position;
+use super::marks::{Free, Mark, NewMarks};
 
 /// Tags in a line.
 pub(super) const CELLS: usize = 5;
@@ -18,56 +19,6 @@ impl Tag {
     /// The line that it is looked for first, of `homes`: as far along as its value is among all values.
     pub(super) fn home(self, homes: usize) -> usize {
         (((self.high >> 32) * homes as u64) >> 32) as usize
-    }
-}
-
-/// The state of a cell, in four bits: the position of its tag's slot and one, or zero where no tag has been.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Mark(u8);
-
-impl Mark {
-    const BITS: usize = 4;
-    const COUNT: usize = 1 << Self::BITS;
-    const EMPTY: Self = Self(0);
-
-    fn of(slot: Position) -> Self {
-        Self(slot.number() + 1)
-    }
-
-    fn slot(self) -> Position {
-        Position::of(i64::from(self.0) - 1)
-    }
-
-    /// This mark as that of `cell`, in the word of all marks.
-    fn at(self, cell: usize) -> u32 {
-        u32::from(self.0) << (Self::BITS * cell)
-    }
-}
-
-/// Marks of cells that may be taken: nothing has been there, or it is dead.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Free(u32);
-
-impl Free {
-    pub(super) fn with(dead: Positions) -> Self {
-        Self(u32::from(dead.bits()) << 1 | 1)
-    }
-
-    fn contains(self, mark: Mark) -> bool {
-        self.0 >> mark.0 & 1 != 0
-    }
-}
-
-/// What becomes of each mark when a table is put in order.
-pub(super) struct NewMarks([Mark; Mark::COUNT]);
-
-impl NewMarks {
-    /// All cells are empty, but for those of slots that [`NewMarks::keep`] is told of.
-    pub(super) const NONE: Self = Self([Mark::EMPTY; Mark::COUNT]);
-
-    /// What is in the slot `from` is in `to` from now on.
-    pub(super) fn keep(&mut self, from: Position, to: Position) {
-        self.0[usize::from(Mark::of(from).0)] = Mark::of(to);
     }
 }
 
@@ -140,6 +91,11 @@ impl Line<&[u8; SIZE]> {
         Cells::that(|cell| self.mark(cell) != Mark::EMPTY && self.tag(cell).home(homes) != home)
     }
 
+    /// Whether no cell is taken, not even by what is dead.
+    pub(super) fn is_empty(self) -> bool {
+        self.marks() << (u32::BITS as usize - REACH_AT) == 0
+    }
+
     /// How many lines further a tag may lie that is at home here.
     pub(super) fn reach(self) -> usize {
         match self.marks() >> REACH_AT {
@@ -204,8 +160,8 @@ impl Line<&mut [u8; SIZE]> {
     }
 
     /// Gives each cell its new mark, and no reach.
-    pub(super) fn mark_anew(&mut self, NewMarks(new): &NewMarks) {
-        let mark = |cell: usize| new[usize::from(self.as_ref().mark(cell).0)].at(cell);
+    pub(super) fn mark_anew(&mut self, new: &NewMarks) {
+        let mark = |cell: usize| new.of(self.as_ref().mark(cell)).at(cell);
         let marks = (0..CELLS).fold(0, |marks, cell| marks | mark(cell));
         self.set_marks(marks);
     }
@@ -227,6 +183,7 @@ impl Line<&mut [u8; SIZE]> {
 #[cfg(test)]
 #[cfg(not(countersign_model))]
 mod tests {
+    use super::super::super::wheel::Positions;
     use super::*;
 
     const OTHER: Tag = Tag { high: u64::MAX - 1, low: u32::MAX - 2 };
@@ -264,6 +221,7 @@ mod tests {
         assert_eq!((Line(&bytes).free_cells(nothing_dead()).first(), Line(&bytes).reach()), (Some(0), 0));
         assert_eq!(Line(&bytes).tags(nothing_dead()).count(), 0);
         assert_eq!(Line(&bytes).strangers(3, 10).count(), 0);
+        assert!(Line(&bytes).is_empty());
     }
 
     #[test]
@@ -306,6 +264,26 @@ mod tests {
             assert!(!holds(&bytes, tag(number), dead));
             assert_eq!(Line(&bytes).tags(dead).count(), CELLS - 1);
         }
+    }
+
+    /// One with a reach only is: it holds nothing itself.
+    #[test]
+    fn is_empty_without_a_tag() {
+        for cell in 0..CELLS {
+            let mut bytes = [0; SIZE];
+            Line(&mut bytes).stretch(4_095);
+            assert!(Line(&bytes).is_empty());
+            Line(&mut bytes).put(cell, tag(1), slot(0));
+            assert!(!Line(&bytes).is_empty(), "cell {cell}");
+        }
+    }
+
+    #[test]
+    fn marks_anew_all_but_some_slots() {
+        let mut bytes = full();
+        Line(&mut bytes).mark_anew(&NewMarks::of_all_but([slot(13), slot(10)].into_iter().collect()));
+        let tags: Vec<_> = Line(&bytes).tags(nothing_dead()).collect();
+        assert_eq!(tags, [(tag(0), slot(14)), (tag(2), slot(12)), (tag(3), slot(11))]);
     }
 
     /// A cell's own number and, in the next line, five more.

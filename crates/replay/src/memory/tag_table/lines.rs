@@ -3,13 +3,11 @@
 
 use std::fmt;
 
-use memmap2::{MmapMut, MmapOptions};
-
 use super::line::SIZE;
+use super::pages::Pages;
 
 /// From so many bytes on, lines have pages of their own.
 const OWN_PAGES: usize = 32 * 1_024;
-const PAGE: usize = 4_096;
 
 /// There is no memory for what was asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,7 +15,7 @@ pub(in super::super) struct NoMemory;
 
 pub(super) enum Lines {
     Heap(Vec<u8>),
-    Pages(MmapMut),
+    Pages(Pages),
 }
 
 impl Lines {
@@ -25,9 +23,7 @@ impl Lines {
     pub(super) fn zeros(count: usize) -> Result<Self, NoMemory> {
         let bytes = count.checked_mul(SIZE).ok_or(NoMemory)?;
         if bytes >= OWN_PAGES {
-            let bytes = bytes.checked_next_multiple_of(PAGE).ok_or(NoMemory)?;
-            let pages = MmapOptions::new().len(bytes).populate().map_anon();
-            return pages.map(Self::Pages).map_err(|_| NoMemory);
+            return Pages::zeros(bytes).map(Self::Pages);
         }
         let mut heap = Vec::new();
         heap.try_reserve_exact(bytes).map_err(|_| NoMemory)?;
@@ -35,9 +31,22 @@ impl Lines {
         Ok(Self::Heap(heap))
     }
 
-    /// Adds at least `count` lines of zeros at the end.
+    /// Adds lines of zeros at the end, so that there are at least `count`, if there is room for them where these lie.
+    /// Tells whether there was.
+    pub(super) fn lengthen(&mut self, count: usize) -> bool {
+        match self {
+            Self::Heap(_) => false,
+            Self::Pages(pages) => count.checked_mul(SIZE).is_some_and(|bytes| pages.lengthen(bytes)),
+        }
+    }
+
+    /// Adds at least `count` lines of zeros at the end, if need be elsewhere.
     pub(super) fn extend(&mut self, count: usize) -> Result<(), NoMemory> {
-        let mut longer = Self::zeros(self.all().len().saturating_add(count))?;
+        let count = self.all().len().saturating_add(count);
+        if self.lengthen(count) {
+            return Ok(());
+        }
+        let mut longer = Self::zeros(count)?;
         let lines = longer.all_mut().iter_mut().zip(self.all());
         lines.for_each(|(line, old)| *line = *old);
         *self = longer;
@@ -47,7 +56,7 @@ impl Lines {
     pub(super) fn all(&self) -> &[[u8; SIZE]] {
         let bytes: &[u8] = match self {
             Self::Heap(bytes) => bytes,
-            Self::Pages(bytes) => bytes,
+            Self::Pages(pages) => pages.bytes(),
         };
         bytes.as_chunks().0
     }
@@ -55,7 +64,7 @@ impl Lines {
     pub(super) fn all_mut(&mut self) -> &mut [[u8; SIZE]] {
         let bytes: &mut [u8] = match self {
             Self::Heap(bytes) => bytes,
-            Self::Pages(bytes) => bytes,
+            Self::Pages(pages) => pages.bytes_mut(),
         };
         bytes.as_chunks_mut().0
     }

@@ -2,14 +2,17 @@
 
 mod line;
 mod lines;
+mod marks;
+mod pages;
 #[cfg(test)]
 #[cfg(not(countersign_model))]
 mod tests;
 
 use prefetch_index::prefetch_index;
 
-use self::line::{CELLS, Free, Line, NewMarks, SIZE};
+use self::line::{CELLS, Line, SIZE};
 use self::lines::Lines;
+use self::marks::{Free, NewMarks};
 use super::wheel::{COUNT, Position, Positions};
 
 pub(super) use self::line::Tag;
@@ -97,7 +100,7 @@ impl TagTable {
     /// There is no memory for it. What the table holds has not changed.
     pub(super) fn make_room(&mut self, tag: Tag, slot: Position, found: Option<Vacancy>) -> Result<Vacancy, NoMemory> {
         if self.len >= Self::most(self.homes) {
-            self.resize(self.homes.saturating_add(self.growth()))?;
+            self.grow()?;
         } else if self.dead.contains(slot) {
             self.rearrange(Some);
         } else if let Some(vacancy) = found {
@@ -152,7 +155,7 @@ impl TagTable {
             let (tag, slot) = self.line(at).get(cell);
             self.line_mut(at).clear(cell);
             // At the latest where it was.
-            let vacancy = self.room(tag).unwrap_or(Vacancy { tag, line: at, cell });
+            let vacancy = self.room(tag, 0).unwrap_or(Vacancy { tag, line: at, cell });
             self.put(vacancy, slot);
         }
     }
@@ -169,10 +172,10 @@ impl TagTable {
         Line(&mut lines[home]).stretch(line - home);
     }
 
-    /// The first free cell from the home of `tag` on.
-    fn room(&self, tag: Tag) -> Option<Vacancy> {
+    /// The first free cell from the home of `tag` on, and from the line `from` on.
+    fn room(&self, tag: Tag, from: usize) -> Option<Vacancy> {
         let (home, free) = (tag.home(self.homes), self.free());
-        let mut lines = self.lines.all().iter().enumerate().skip(home);
+        let mut lines = self.lines.all().iter().enumerate().skip(home.max(from));
         let room = |(line, bytes)| Line(bytes).free_cells(free).first().map(|cell| Vacancy { tag, line, cell });
         lines.find_map(room)
     }
@@ -187,7 +190,7 @@ impl TagTable {
 
     /// Where `tag` has room, if need be beyond all others.
     fn vacancy(&mut self, tag: Tag) -> Result<Vacancy, NoMemory> {
-        if let Some(vacancy) = self.room(tag) {
+        if let Some(vacancy) = self.room(tag, 0) {
             return Ok(vacancy);
         }
         let line = self.lines.all().len();
@@ -197,6 +200,35 @@ impl TagTable {
 
     fn free(&self) -> Free {
         Free::with(self.dead)
+    }
+
+    /// Takes more homes, where it lies if there is room, so that it is never there twice.
+    fn grow(&mut self) -> Result<(), NoMemory> {
+        let more = self.growth();
+        let homes = self.homes.saturating_add(more);
+        // As much further as the homes' end moves, the last tag may have to go.
+        let used = self.lines.all().iter().rposition(|line| !Line(line).is_empty()).map_or(0, |last| last + 1);
+        if self.lines.lengthen(used.saturating_add(more).max(homes.saturating_add(Self::SLACK))) {
+            self.spread(homes);
+            return Ok(());
+        }
+        self.resize(homes)
+    }
+
+    /// Moves every tag to where it lies among so many homes, more than there were. From the last one on: none has to go
+    /// back, nor further than the end of the homes moves, so each finds room in a line that is in order or its own.
+    fn spread(&mut self, homes: usize) {
+        let marks = NewMarks::of_all_but(self.dead);
+        self.lines.all_mut().iter_mut().for_each(|line| Line(line).mark_anew(&marks));
+        (self.homes, self.dead) = (homes, Positions::default());
+        for at in (0..self.lines.all().len()).rev() {
+            for cell in self.line(at).strangers(at, homes) {
+                let (tag, slot) = self.line(at).get(cell);
+                self.line_mut(at).clear(cell);
+                let vacancy = self.room(tag, at).unwrap_or(Vacancy { tag, line: at, cell });
+                self.put(vacancy, slot);
+            }
+        }
     }
 
     /// By how many homes it grows: a small table by half, for the sake of time, a large one by little, for the sake of

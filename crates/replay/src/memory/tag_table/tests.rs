@@ -99,6 +99,20 @@ proptest! {
         prop_assert_eq!(held(&table), model.into_iter().collect::<Vec<_>>());
     }
 
+    /// However the tags crowd, and whatever is dead among them.
+    #[test]
+    fn spreads_over_more_homes(added in entries(), dropped in vec(slot(), 0..6), more in 1..40_usize) {
+        let mut table = table_of(BTreeMap::from_iter(added));
+        table.drop_slots(dropped.into_iter().collect());
+        let (before, used) = (held(&table), table.lines.all().len());
+        let mut longer = Lines::zeros(used + more).expect("there is memory");
+        longer.all_mut()[..used].copy_from_slice(table.lines.all());
+        table.lines = longer;
+        table.spread(table.homes + more);
+        prop_assert!(is_in_order(&table));
+        prop_assert_eq!(held(&table), before);
+    }
+
     /// Tags come and slots go, in any order: what is dropped is not there, and may come again, in any slot.
     #[test]
     fn holds_what_came_after_its_slot_was_dropped(
@@ -187,6 +201,35 @@ fn asks_for_no_memory_while_the_load_stays_the_same() {
     assert!(is_in_order(&table));
     assert!((0..40_000).all(|number| !table.contains(spread(number))));
     assert!((40_000..50_000).all(|number| table.contains(spread(number))));
+}
+
+/// Where there is room behind a table, it grows in place: the larger one is never beside the smaller one.
+#[test]
+fn large_ones_grow_where_they_are() {
+    let (mut table, mut moves) = (TagTable::default(), Vec::new());
+    for number in 0..60_000 {
+        let before = (table.homes, table.lines.all().as_ptr());
+        table.add(spread(number), Position::of((number % 13).into()));
+        if before.0 > 1_000 && before.0 != table.homes {
+            moves.push(before.1 != table.lines.all().as_ptr());
+        }
+    }
+    assert!(is_in_order(&table) && (0..60_000).all(|number| table.contains(spread(number))));
+    assert_eq!((moves.len(), moves.iter().filter(|moved| **moved).count()), (22, 4));
+}
+
+/// What is dead is not carried along, and what has gone beyond the last home still has room.
+#[test]
+fn grows_in_place_with_what_is_dead_and_what_lies_beyond() {
+    let mut table = filled(5_000);
+    let last = |number| Tag { high: u64::MAX - (u64::from(number) << 32), low: number };
+    (0..100).for_each(|number| table.add(last(number / 20 * 20 + number), Position::of(14)));
+    table.drop_slots([Position::of(0), Position::of(3)].into_iter().collect());
+    let (before, homes, place) = (held(&table), table.homes, table.lines.all().as_ptr());
+    table.grow().expect("there is memory");
+    assert!(table.homes > homes && table.lines.all().as_ptr() == place, "it has grown in place");
+    assert!(is_in_order(&table) && table.dead.is_empty());
+    assert_eq!(held(&table), before);
 }
 
 /// A position that is wanted again is cleared first: what was dropped does not come back to life.
