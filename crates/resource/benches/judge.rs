@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a program for a terminal")]
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use countersign_dpop::jose::{Algorithm, JwkSet, SoftwareKey, VerificationKey, sign_compact};
 use countersign_dpop::time::{Clock, Timestamp};
@@ -74,7 +76,11 @@ impl Client {
 
 fn is_granted(server: &ResourceServer, fields: &HeaderMap) -> bool {
     let facts = RequestFacts { method: "GET", path_and_query: "/orders", headers: fields, authority: None };
-    server.judge(&facts).now_or_never().is_some_and(|verdict| matches!(verdict.outcome, Outcome::Granted(_)))
+    // Polled where it was made, as a server does that awaits it.
+    match pin!(server.judge(&facts)).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(verdict) => matches!(verdict.outcome, Outcome::Granted(_)),
+        Poll::Pending => false,
+    }
 }
 
 /// A client that has come often.

@@ -1,6 +1,8 @@
 //! What the rows work on: a resource server, clients with keys and tokens, and requests that no store has seen.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use countersign_dpop::jose::{
     Algorithm, Algorithms, JwkSet, ProofSigner, PublicJwk, SoftwareKey, VerificationKey, sign_compact,
@@ -143,8 +145,11 @@ pub(super) fn server(
 /// True when `server` grants the request.
 pub(super) fn is_granted(server: &ResourceServer, fields: &HeaderMap) -> bool {
     let facts = RequestFacts { method: "GET", path_and_query: PATH, headers: fields, authority: None };
-    let verdict = server.judge(&facts).now_or_never();
-    verdict.is_some_and(|verdict| matches!(verdict.outcome, Outcome::Granted(_)))
+    // Polled where it was made, as a server does that awaits it.
+    match pin!(server.judge(&facts)).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(verdict) => matches!(verdict.outcome, Outcome::Granted(_)),
+        Poll::Pending => false,
+    }
 }
 
 impl BenchClient {
