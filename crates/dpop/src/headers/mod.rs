@@ -17,7 +17,7 @@ pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// What a request to a resource presents. `Debug` says which scheme, never the token.
 #[derive(Clone, Copy)]
-pub enum Credentials<'a, Token = &'a str> {
+pub enum Credentials<'a, Token = &'a str, Proof = &'a str> {
     /// No `Authorization` field, or one of a scheme that is not ours. A proof alone is no credential.
     None,
     /// The `DPoP` scheme with its proof.
@@ -25,7 +25,7 @@ pub enum Credentials<'a, Token = &'a str> {
         /// The access token.
         token: Token,
         /// The proof, not looked into.
-        proof: &'a str,
+        proof: Proof,
     },
     /// The `Bearer` scheme.
     Bearer {
@@ -36,7 +36,7 @@ pub enum Credentials<'a, Token = &'a str> {
     },
 }
 
-impl<Token> std::fmt::Debug for Credentials<'_, Token> {
+impl<Token, Proof> std::fmt::Debug for Credentials<'_, Token, Proof> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::None => "None",
@@ -52,15 +52,12 @@ impl<Token> std::fmt::Debug for Credentials<'_, Token> {
 /// [`CredentialsError::ProofRepeated`] for a second field, whatever it holds; [`CredentialsError::ProofNotText`] for
 /// anything but visible ASCII without commas, surrounding blanks aside.
 pub fn read_proof(headers: &HeaderMap) -> Result<Option<&str>, CredentialsError> {
-    let Some(field) = only_field(headers, &DPOP).map_err(|Repeated| CredentialsError::ProofRepeated)? else {
-        return Ok(None);
-    };
-    let proof = trim_blanks(field.as_bytes());
-    // A comma joins fields (RFC 9110 §5.3), so a value that holds one may have been two fields on its way here.
-    if proof.is_empty() || !scan::all(proof, |byte| byte.is_ascii_graphic() && byte != b',') {
-        return Err(CredentialsError::ProofNotText);
-    }
-    from_utf8(proof).map(Some).map_err(|_| CredentialsError::ProofNotText)
+    proof_text(headers)?.map(ProofText::read).transpose()
+}
+
+fn proof_text(headers: &HeaderMap) -> Result<Option<ProofText<'_>>, CredentialsError> {
+    let field = only_field(headers, &DPOP).map_err(|Repeated| CredentialsError::ProofRepeated)?;
+    Ok(field.map(|field| ProofText(trim_blanks(field.as_bytes()))))
 }
 
 /// Reads token and proof of a request to a resource.
@@ -71,17 +68,23 @@ pub fn read_proof(headers: &HeaderMap) -> Result<Option<&str>, CredentialsError>
 /// # Errors
 /// See [`CredentialsError`].
 pub fn read_credentials(headers: &HeaderMap) -> Result<Credentials<'_>, CredentialsError> {
-    read_credentials_by(headers, TokenText::read)
+    Ok(match read_credentials_by(headers, TokenText::read)? {
+        Credentials::None => Credentials::None,
+        Credentials::Dpop { token, proof } => Credentials::Dpop { token, proof: proof.read()? },
+        Credentials::Bearer { token, proof } => Credentials::Bearer { token, proof },
+    })
 }
 
-/// [`read_credentials`], with a way of one's own to read the token: who knows its bytes need not look at each again.
+/// [`read_credentials`], with a way of one's own to read the token: who knows its bytes need not look at each again. Nor
+/// are those of the proof looked at. Who is going to refuse the request has to do that first ([`ProofText::read`]), so
+/// that it is refused for the first of its faults.
 ///
 /// # Errors
-/// As there, and what `read_token` says.
+/// As there, but for a proof of other characters, and what `read_token` says.
 pub fn read_credentials_by<'a, Token>(
     headers: &'a HeaderMap,
     read_token: impl FnOnce(TokenText<'a>) -> Result<Token, CredentialsError>,
-) -> Result<Credentials<'a, Token>, CredentialsError> {
+) -> Result<Credentials<'a, Token, ProofText<'a>>, CredentialsError> {
     let field = only_field(headers, &AUTHORIZATION).map_err(|Repeated| CredentialsError::AuthorizationRepeated)?;
     let Some(field) = field else {
         return Ok(Credentials::None);
@@ -90,7 +93,7 @@ pub fn read_credentials_by<'a, Token>(
     let (scheme, rest) = value.split_at(value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len()));
     if scheme.eq_ignore_ascii_case(b"DPoP") {
         let token = read_token(TokenText::after_scheme(rest)?)?;
-        let proof = read_proof(headers)?.ok_or(CredentialsError::ProofMissing)?;
+        let proof = proof_text(headers)?.ok_or(CredentialsError::ProofMissing)?;
         Ok(Credentials::Dpop { token, proof })
     } else if scheme.eq_ignore_ascii_case(b"Bearer") {
         Ok(Credentials::Bearer { token: read_token(TokenText::after_scheme(rest)?)?, proof: read_proof(headers)? })
@@ -142,6 +145,38 @@ impl std::fmt::Debug for TokenText<'_> {
     /// Never the token.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TokenText").field("length", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+/// What stands where a request has its proof. Its characters have not been looked at.
+///
+/// One that parses ([`Proof::parse_among`](crate::Proof::parse_among)) is base64url with dots and needs no look.
+#[derive(Clone, Copy)]
+pub struct ProofText<'a>(&'a [u8]);
+
+impl<'a> ProofText<'a> {
+    /// Its bytes.
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The proof, which is visible ASCII without commas. A comma joins fields (RFC 9110 §5.3), so a value that holds one
+    /// may have been two fields on its way here.
+    ///
+    /// # Errors
+    /// [`CredentialsError::ProofNotText`] for anything else.
+    pub fn read(self) -> Result<&'a str, CredentialsError> {
+        if self.0.is_empty() || !scan::all(self.0, |byte| byte.is_ascii_graphic() && byte != b',') {
+            return Err(CredentialsError::ProofNotText);
+        }
+        from_utf8(self.0).map_err(|_| CredentialsError::ProofNotText)
+    }
+}
+
+impl std::fmt::Debug for ProofText<'_> {
+    /// Never the proof.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProofText").field("length", &self.0.len()).finish_non_exhaustive()
     }
 }
 

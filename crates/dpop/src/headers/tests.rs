@@ -202,3 +202,24 @@ fn a_token_can_be_read_in_a_way_of_ones_own() {
     let refused = read_credentials_by(&headers, |_| Err::<(), _>(CredentialsError::TokenMalformed));
     assert_eq!(refused.map(|_| ()), Err(CredentialsError::TokenMalformed));
 }
+
+#[test]
+fn a_proof_is_looked_at_when_it_is_read() {
+    let text = |scheme: &[u8], proof: &[u8]| {
+        let headers = fields(&[(&AUTHORIZATION, scheme), (&DPOP, proof)]);
+        read_credentials_by(&headers, TokenText::read).map(|credentials| match credentials {
+            Credentials::None => None,
+            Credentials::Dpop { proof, .. } => {
+                assert_eq!(format!("{proof:?}"), format!("ProofText {{ length: {}, .. }}", proof.as_bytes().len()));
+                Some((proof.as_bytes().to_vec(), proof.read().map(str::to_owned)))
+            }
+            Credentials::Bearer { proof, .. } => Some((Vec::new(), Ok(proof.unwrap_or_default().to_owned()))),
+        })
+    };
+    let not_text = CredentialsError::ProofNotText;
+    assert_eq!(text(b"DPoP ab", b" p.r.f\t"), Ok(Some((b"p.r.f".to_vec(), Ok("p.r.f".to_owned())))));
+    for bad in [&b"p,r.f"[..], b"p r", b"p\xff", b""] {
+        assert_eq!(text(b"DPoP ab", bad), Ok(Some((bad.to_vec(), Err(not_text)))));
+        assert_eq!(text(b"Bearer ab", bad), Err(not_text), "nobody asks for it later");
+    }
+}

@@ -60,20 +60,21 @@ impl<'a> Proof<'a> {
     /// # Errors
     /// `Malformed`, `Key`, or `Proof` with `TypMismatch`, `AlgNotAccepted` or `CritNotUnderstood`.
     pub fn parse(text: &'a str, buffer: &'a mut JwsBuffer, accepted: &Algorithms) -> Result<Self, Rejection> {
-        Self::parse_among(text, buffer, accepted, &NoKnownHeaders)
+        Self::parse_among(text.as_bytes(), buffer, accepted, &NoKnownHeaders)
     }
 
-    /// [`Proof::parse`] that does not read a header again whose exact text is known.
+    /// [`Proof::parse`] that does not read a header again whose exact text is known. Any bytes may be given: those that
+    /// are a proof are base64url with dots.
     ///
     /// # Errors
     /// As there.
     pub fn parse_among(
-        text: &'a str,
+        text: &'a [u8],
         buffer: &'a mut JwsBuffer,
         accepted: &Algorithms,
         known: &'a dyn KnownHeaders,
     ) -> Result<Self, Rejection> {
-        let jws = EncodedJws::split(text.as_bytes(), MAX_PROOF_LENGTH).map_err(MalformedProof::Jws)?;
+        let jws = EncodedJws::split(text, MAX_PROOF_LENGTH).map_err(MalformedProof::Jws)?;
         let is_accepted = |header: &&KnownHeader| accepted.contains(header.algorithm());
         match known.find(jws.header()).filter(is_accepted) {
             Some(header) => Self::with_known_header(jws, header, buffer),

@@ -132,16 +132,16 @@ impl Verifier {
         now: Timestamp,
         buffer: &mut JwsBuffer,
     ) -> Result<CheckedProof, Rejection> {
-        self.check_among(proof, request, epoch, now, buffer, &NoKnownHeaders)
+        self.check_among(proof.as_bytes(), request, epoch, now, buffer, &NoKnownHeaders)
     }
 
-    /// [`Verifier::check_in`] that does not read a header again whose exact text is `known`.
+    /// [`Verifier::check_in`] that does not read a header again whose exact text is `known`. Any bytes may be given.
     ///
     /// # Errors
     /// The first check that fails.
     pub fn check_among(
         &self,
-        proof: &str,
+        proof: &[u8],
         request: &ExpectedRequest<'_>,
         epoch: &Epoch,
         now: Timestamp,

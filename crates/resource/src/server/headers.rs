@@ -69,8 +69,8 @@ impl ProvenHeaders {
     }
 
     /// Remembers the header of `proof`, which was granted something with the key `jkt`.
-    pub(crate) fn remember(&self, proof: &str, jkt: &Jkt, accepted: &Algorithms) {
-        let encoded = proof.split('.').next().unwrap_or_default().as_bytes();
+    pub(crate) fn remember(&self, proof: &[u8], jkt: &Jkt, accepted: &Algorithms) {
+        let encoded = header_of(proof);
         if let Ok(header) = KnownHeader::read(encoded, accepted)
             && header.jkt() == jkt
         {
@@ -80,7 +80,7 @@ impl ProvenHeaders {
 
     /// Gives the key of a header that was found and granted something again a table: a small one at once, for a key that
     /// came twice comes more often, and a large one when that is worth it and drives out nobody else.
-    pub(crate) fn used(&self, proof: &str, found: &Found, accepted: &Algorithms) {
+    pub(crate) fn used(&self, proof: &[u8], found: &Found, accepted: &Algorithms) {
         let header = &found.0.header;
         let table = match &found.0.table {
             None => self.tables.small(header.algorithm(), header.key(), accepted),
@@ -88,7 +88,7 @@ impl ProvenHeaders {
             Some(_) => None,
         };
         if let Some(table) = table {
-            let encoded = proof.split('.').next().unwrap_or_default().as_bytes();
+            let encoded = header_of(proof);
             let proven = Proven::new(header.clone(), Some(Arc::new(table)));
             self.cache.insert(encoded.into(), Arc::new(proven));
         }
@@ -101,6 +101,11 @@ impl ProvenHeaders {
         let bytes = self.cache.capacity();
         self.cache.weight() + LARGEST <= bytes - bytes / 16
     }
+}
+
+/// The header as it stands in the text of a proof.
+fn header_of(proof: &[u8]) -> &[u8] {
+    proof.split(|byte| *byte == b'.').next().unwrap_or_default()
 }
 
 impl Proven {
@@ -192,7 +197,7 @@ mod tests {
     }
 
     fn header(proof: &str) -> &[u8] {
-        proof.split('.').next().unwrap().as_bytes()
+        super::header_of(proof.as_bytes())
     }
 
     fn knows(headers: &ProvenHeaders, proof: &str) -> bool {
@@ -208,7 +213,7 @@ mod tests {
         let headers = memory(1 << 20, Engine::Library);
         let (first, jkt) = proof();
         assert!(!knows(&headers, &first));
-        headers.remember(&first, &jkt, &Algorithms::all());
+        headers.remember(first.as_bytes(), &jkt, &Algorithms::all());
         assert!(knows(&headers, &first));
         let accepted = Algorithms::all();
         assert_eq!(headers.look_up(&accepted).find(header(&first)).unwrap().jkt(), &jkt);
@@ -227,11 +232,11 @@ mod tests {
     fn knows_nothing_for_a_server_that_does_not_accept_the_algorithm() {
         let (headers, (first, jkt)) = (memory(1 << 20, Engine::Portable), proof());
         let (all, other) = (Algorithms::all(), Algorithms::all().narrowed_to(&[Algorithm::Ed25519]).unwrap());
-        headers.remember(&first, &jkt, &all);
+        headers.remember(first.as_bytes(), &jkt, &all);
         for _ in 0..2 {
             let look_up = headers.look_up(&all);
             assert!(look_up.find(header(&first)).is_some(), "without a table, then with one");
-            headers.used(&first, &look_up.into_found().unwrap(), &all);
+            headers.used(first.as_bytes(), &look_up.into_found().unwrap(), &all);
             assert!(headers.look_up(&other).find(header(&first)).is_none());
         }
         assert_eq!(headers.tables().counts().small, 1);
@@ -241,8 +246,8 @@ mod tests {
     fn remembers_no_header_of_another_key_and_none_that_is_not_accepted() {
         let headers = memory(1 << 20, Engine::Library);
         let ((first, jkt), (_, other)) = (proof(), proof());
-        headers.remember(&first, &other, &Algorithms::all());
-        headers.remember(&first, &jkt, &Algorithms::all().narrowed_to(&[Algorithm::Ed25519]).unwrap());
+        headers.remember(first.as_bytes(), &other, &Algorithms::all());
+        headers.remember(first.as_bytes(), &jkt, &Algorithms::all().narrowed_to(&[Algorithm::Ed25519]).unwrap());
         assert!(!knows(&headers, &first));
     }
 
@@ -251,13 +256,13 @@ mod tests {
         let headers = memory(100 * ENTRY, Engine::Library);
         for _ in 0..300 {
             let (proof, jkt) = proof();
-            headers.remember(&proof, &jkt, &Algorithms::all());
+            headers.remember(proof.as_bytes(), &jkt, &Algorithms::all());
             assert!(headers.cache.weight() <= 100 * ENTRY);
         }
         assert!(headers.cache.len() > 30, "{}", headers.cache.len());
         let none = memory(0, Engine::Library);
         let (proof, jkt) = proof();
-        none.remember(&proof, &jkt, &Algorithms::all());
+        none.remember(proof.as_bytes(), &jkt, &Algorithms::all());
         assert!(!knows(&none, &proof));
     }
 
@@ -266,13 +271,13 @@ mod tests {
         let bytes = 1 << 20;
         let headers = memory(bytes, Engine::Portable);
         let (first, jkt) = proof();
-        headers.remember(&first, &jkt, &Algorithms::all());
+        headers.remember(first.as_bytes(), &jkt, &Algorithms::all());
         let accepted = Algorithms::all();
         let mut weights = vec![headers.cache.weight()];
         for _ in 0..100 {
             let look_up = headers.look_up(&accepted);
             assert_eq!(look_up.find(header(&first)).unwrap().jkt(), &jkt);
-            headers.used(&first, &look_up.into_found().unwrap(), &accepted);
+            headers.used(first.as_bytes(), &look_up.into_found().unwrap(), &accepted);
             weights.push(headers.cache.weight());
         }
         weights.dedup();
@@ -281,7 +286,7 @@ mod tests {
         assert!((4_096..6_000).contains(&small) && (32_768..35_000).contains(&large), "{weights:?}");
         for _ in 0..400 {
             let (proof, jkt) = proof();
-            headers.remember(&proof, &jkt, &Algorithms::all());
+            headers.remember(proof.as_bytes(), &jkt, &Algorithms::all());
             assert!(headers.cache.weight() <= bytes);
         }
         assert!(headers.cache.len() > 100, "{}", headers.cache.len());
@@ -295,13 +300,13 @@ mod tests {
         let (headers, accepted) = (in_one_shard(12 * LARGEST), Algorithms::all());
         let clients: Vec<_> = (0..40).map(|_| proof()).collect();
         for (proof, jkt) in &clients {
-            headers.remember(proof, jkt, &accepted);
+            headers.remember(proof.as_bytes(), jkt, &accepted);
         }
         for _ in 0..100 {
             for (proof, _) in &clients {
                 let look_up = headers.look_up(&accepted);
                 assert!(look_up.find(header(proof)).is_some(), "as many as have room for small tables stay");
-                headers.used(proof, &look_up.into_found().unwrap(), &accepted);
+                headers.used(proof.as_bytes(), &look_up.into_found().unwrap(), &accepted);
             }
         }
         let counts = headers.tables().counts();

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use countersign_dpop::error::{ConfirmationError, CredentialsError, NonceError, PolicyError, ProofError, TokenError};
-use countersign_dpop::headers::{Credentials, read_credentials_by};
+use countersign_dpop::error::{
+    ConfirmationError, CredentialsError, MalformedProof, NonceError, PolicyError, ProofError, TokenError,
+};
+use countersign_dpop::headers::{Credentials, ProofText, read_credentials_by};
 use countersign_dpop::jose::Jkt;
 use countersign_dpop::replay::Epoch;
 use countersign_dpop::time::Timestamp;
@@ -73,16 +75,22 @@ impl Trial<'_> {
         self.seen.checks.pass(Check::Target);
         let credentials = self.credentials(request.headers)?;
         if has_token_in_query(request.path_and_query) {
+            if let Credentials::Dpop { proof, .. } = credentials {
+                proof.read()?;
+            }
             return Err(CredentialsError::TokenOutsideHeader.into());
         }
         match &credentials {
             Credentials::None => Err(CredentialsError::Missing.into()),
-            Credentials::Dpop { token, proof } => self.by_proof(request.method, htu, token, proof, policy).await,
+            Credentials::Dpop { token, proof } => self.by_proof(request.method, htu, token, *proof, policy).await,
             Credentials::Bearer { token, proof: _ } => self.by_bearer(&token.alone(), policy).await,
         }
     }
 
-    fn credentials<'r>(&mut self, headers: &'r HeaderMap) -> Result<Credentials<'r, SentToken<'r>>, CredentialsError> {
+    fn credentials<'r>(
+        &mut self,
+        headers: &'r HeaderMap,
+    ) -> Result<Credentials<'r, SentToken<'r>, ProofText<'r>>, CredentialsError> {
         let issuers = &self.server.config.issuers;
         let credentials = read_credentials_by(headers, |token| issuers.recognise(token));
         self.seen.scheme = match &credentials {
@@ -110,12 +118,16 @@ impl Trial<'_> {
         method: &str,
         htu: Htu,
         token: &SentToken<'_>,
-        proof: &str,
+        proof: ProofText<'_>,
         policy: &mut P,
     ) -> Result<Access, Rejection> {
-        self.seen.checks.pass(Check::Credentials);
         let checked = self.check(method, &htu, token.expected_ath(), proof);
         scratch::put_text(htu.into_string());
+        if let Err(Rejection::Malformed(MalformedProof::Jws(_))) = checked {
+            // What is three parts of base64url needs no look at its characters; of anything else they are the first fault.
+            proof.read()?;
+        }
+        self.seen.checks.pass(Check::Credentials);
         let checked = match checked {
             Ok(checked) => checked,
             Err(fault) => {
@@ -129,9 +141,10 @@ impl Trial<'_> {
         self.permit(&token, Some(bound.proof().jkt()), policy).await?;
         let confirmed = bound.record(self.server.replay.as_ref(), Some(token.quota()), self.now).await?;
         self.seen.checks.pass(Check::Replay);
+        let (headers, accepted) = (self.server.keys.headers(), self.verifier().algorithms());
         match &self.seen.known_header {
-            Some(found) => self.server.keys.headers().used(proof, found, self.verifier().algorithms()),
-            None => self.server.keys.headers().remember(proof, confirmed.jkt(), self.verifier().algorithms()),
+            Some(found) => headers.used(proof.as_bytes(), found, accepted),
+            None => headers.remember(proof.as_bytes(), confirmed.jkt(), accepted),
         }
         Ok(Access::by_proof(token, confirmed))
     }
@@ -141,12 +154,12 @@ impl Trial<'_> {
         method: &str,
         htu: &Htu,
         ath: &ExpectedAth<'_>,
-        proof: &str,
+        proof: ProofText<'_>,
     ) -> Result<CheckedProof, Rejection> {
         let expected = ExpectedRequest { method, htu, ath: Some(ath) };
         let known = self.server.keys.headers().look_up(self.verifier().algorithms());
         let checked = scratch::with_jws_buffer(|buffer| {
-            self.verifier().check_among(proof, &expected, &self.epoch, self.now, buffer, &known)
+            self.verifier().check_among(proof.as_bytes(), &expected, &self.epoch, self.now, buffer, &known)
         });
         self.seen.known_header = known.into_found();
         match &checked {

@@ -1,6 +1,7 @@
 //! Carrying the proof (bad-input group A) as the layer sees it.
 
 use countersign_dpop::MAX_PROOF_LENGTH;
+use countersign_resource::Check;
 use serde_json::json;
 
 use crate::world::{World, request};
@@ -38,6 +39,37 @@ async fn rows_5_to_23_refuse_what_is_not_one_proof() {
         assert_eq!(found, code, "row {row}");
         answer.refused(401, Some("invalid_dpop_proof"), code);
     }
+}
+
+/// Characters are looked at only where a proof does not parse, or a request is refused before that: still they are its
+/// first fault, with a header that is known and with one that is not.
+#[tokio::test]
+async fn other_characters_are_the_first_fault_wherever_they_are() {
+    let world = World::new();
+    let guarded = world.guarded(world.config());
+    let token = world.token().await;
+    for is_known in [false, true] {
+        let proof = world.proof(&token).await;
+        let dots: Vec<_> = proof.match_indices('.').map(|(at, _)| at).collect();
+        for at in [1, dots[0], dots[0] + 1, dots[1] - 1, dots[1] + 1, proof.len() - 2, proof.len()] {
+            for bad in [",", " ", "\u{e9}", "\t"] {
+                let field = if at == proof.len() { format!("{proof}{bad}x") } else { replaced(&proof, at, bad) };
+                let answer = guarded.get_dpop(&token, &field).await;
+                assert!(!answer.decision.as_ref().unwrap().checks.has(Check::Credentials), "{is_known} {at} {bad:?}");
+                answer.refused(401, Some("invalid_dpop_proof"), "proof_not_text");
+                let authorization = format!("DPoP {token}");
+                let fields = [("authorization", &*authorization), ("dpop", &field)];
+                let answer = guarded.send(request("GET", "/a/b?access_token=1", &fields)).await;
+                answer.refused(401, Some("invalid_dpop_proof"), "proof_not_text");
+            }
+        }
+        assert_eq!(world.store.len(), usize::from(is_known));
+        guarded.get_dpop(&token, &proof).await.granted();
+    }
+}
+
+fn replaced(text: &str, at: usize, by: &str) -> String {
+    format!("{}{by}{}", &text[..at], &text[at + 1..])
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ fn knowing(proof: &str) -> Knows {
 /// Everything that a caller can see of a parsed proof, or why it is none.
 fn seen(text: &str, accepted: &Algorithms, known: &dyn KnownHeaders) -> Result<String, Rejection> {
     let mut buffer = JwsBuffer::new();
-    let proof = Proof::parse_among(text, &mut buffer, accepted, known)?;
+    let proof = Proof::parse_among(text.as_bytes(), &mut buffer, accepted, known)?;
     let header = (proof.algorithm(), proof.key(), proof.jkt());
     let claims = (proof.jti(), proof.htm(), proof.htu(), proof.iat(), proof.ath(), proof.nonce());
     let signature = (proof.signing_input(), proof.signature(), proof.verify(accepted));
@@ -97,7 +97,7 @@ fn a_prepared_key_has_the_word() {
         let prepared = known.clone().with_prepared_key(Arc::new(Says(word)));
         let known = Knows(encoded, prepared);
         let (text, mut buffer) = (good(), JwsBuffer::new());
-        let proof = Proof::parse_among(&text, &mut buffer, &ALL, &known).unwrap();
+        let proof = Proof::parse_among(text.as_bytes(), &mut buffer, &ALL, &known).unwrap();
         assert_eq!(proof.verify(&ALL), word);
     }
 }
