@@ -241,8 +241,8 @@ fn is_step_back(now: Timestamp, highest: Timestamp) -> bool {
     now.plus(GRACE) < highest
 }
 
-/// As many shards as keep waiting rare, each of them large enough to be worth its tables; and so few, as long as none is
-/// too large to be put in order in a moment, that large tables fill large pages of the system.
+/// As many shards as keep waiting rare, each of them large enough to be worth its tables; and so few, as long as none
+/// takes more than milliseconds to be put in order, that large tables fill large pages of the system.
 fn shards_for(capacity: u32) -> u32 {
     (capacity / 16_384).clamp(1, 64).max((capacity / 262_144).min(1_024)).next_power_of_two()
 }

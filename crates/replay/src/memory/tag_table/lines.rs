@@ -113,6 +113,19 @@ mod tests {
         }
     }
 
+    /// As long as there is room behind them, large ones stay where they are; small ones have none.
+    #[test]
+    fn large_ones_become_longer_where_they_are() {
+        let stay = |count| {
+            let mut lines = Lines::zeros(count).expect("there is memory");
+            let before = lines.all().as_ptr();
+            let has_room = lines.lengthen(count + 1);
+            lines.extend(1).expect("there is memory");
+            (has_room, lines.all().as_ptr() == before, lines.all().len() > count)
+        };
+        assert_eq!([511, 512, 640].map(stay), [(false, false, true), (true, true, true), (true, true, true)]);
+    }
+
     #[test]
     fn say_when_there_is_no_memory() {
         for count in [usize::MAX, usize::MAX / SIZE, usize::MAX / SIZE / 2] {

@@ -157,7 +157,7 @@ impl TagTable {
             let (tag, slot) = self.line(at).get(cell);
             self.line_mut(at).clear(cell);
             // At the latest where it was.
-            let vacancy = self.room(tag, 0).unwrap_or(Vacancy { tag, line: at, cell });
+            let vacancy = self.room(tag).unwrap_or(Vacancy { tag, line: at, cell });
             self.put(vacancy, slot);
         }
     }
@@ -174,10 +174,10 @@ impl TagTable {
         Line(&mut lines[home]).stretch(line - home);
     }
 
-    /// The first free cell from the home of `tag` on, and from the line `from` on.
-    fn room(&self, tag: Tag, from: usize) -> Option<Vacancy> {
+    /// The first free cell from the home of `tag` on.
+    fn room(&self, tag: Tag) -> Option<Vacancy> {
         let (home, free) = (tag.home(self.homes), self.free());
-        let mut lines = self.lines.all().iter().enumerate().skip(home.max(from));
+        let mut lines = self.lines.all().iter().enumerate().skip(home);
         let room = |(line, bytes)| Line(bytes).free_cells(free).first().map(|cell| Vacancy { tag, line, cell });
         lines.find_map(room)
     }
@@ -192,7 +192,7 @@ impl TagTable {
 
     /// Where `tag` has room, if need be beyond all others.
     fn vacancy(&mut self, tag: Tag) -> Result<Vacancy, NoMemory> {
-        if let Some(vacancy) = self.room(tag, 0) {
+        if let Some(vacancy) = self.room(tag) {
             return Ok(vacancy);
         }
         let line = self.lines.all().len();
@@ -209,16 +209,21 @@ impl TagTable {
         let more = self.growth();
         let homes = self.homes.saturating_add(more);
         // As much further as the homes' end moves, the last tag may have to go.
-        let used = self.lines.all().iter().rposition(|line| !Line(line).is_empty()).map_or(0, |last| last + 1);
-        if self.lines.lengthen(used.saturating_add(more).max(homes.saturating_add(Self::SLACK))) {
+        let lines = self.used().saturating_add(more).max(homes.saturating_add(Self::SLACK));
+        if self.lines.lengthen(lines) {
             self.spread(homes);
             return Ok(());
         }
         self.resize(homes)
     }
 
+    /// Lines up to the last one that holds something.
+    fn used(&self) -> usize {
+        self.lines.all().iter().rposition(|line| !Line(line).is_empty()).map_or(0, |last| last + 1)
+    }
+
     /// Moves every tag to where it lies among so many homes, more than there were. From the last one on: none has to go
-    /// back, nor further than the end of the homes moves, so each finds room in a line that is in order or its own.
+    /// further than the homes' end moves, so what lies behind a tag has made room for it when its turn comes.
     fn spread(&mut self, homes: usize) {
         let marks = NewMarks::of_all_but(self.dead);
         self.lines.all_mut().iter_mut().for_each(|line| Line(line).mark_anew(&marks));
@@ -227,7 +232,7 @@ impl TagTable {
             for cell in self.line(at).strangers(at, homes) {
                 let (tag, slot) = self.line(at).get(cell);
                 self.line_mut(at).clear(cell);
-                let vacancy = self.room(tag, at).unwrap_or(Vacancy { tag, line: at, cell });
+                let vacancy = self.room(tag).unwrap_or(Vacancy { tag, line: at, cell });
                 self.put(vacancy, slot);
             }
         }

@@ -1,7 +1,11 @@
 //! Memory for the lines of a large table, by the page and straight from the system.
 
+#[cfg(target_os = "linux")]
+use std::io::ErrorKind;
 use std::ops::Range;
 
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
 use memmap2::{MmapMut, MmapOptions};
 
 use super::lines::NoMemory;
@@ -30,6 +34,7 @@ impl Pages {
         let map = MmapOptions::new().len(length).no_reserve_swap().map_anon().map_err(|_| NoMemory)?;
         let begin = if before == 0 { 0 } else { map.as_ptr().addr().wrapping_neg() % LARGE_PAGE };
         let mut pages = Self { map, used: begin..begin };
+        pages.refuse_large_pages();
         if pages.lengthen(bytes) { Ok(pages) } else { Err(NoMemory) }
     }
 
@@ -52,13 +57,21 @@ impl Pages {
         &mut self.map[self.used.clone()]
     }
 
+    /// A system that gives large pages unasked would give one for the first byte of it that is used, and take memory for
+    /// what is only spoken for.
+    #[cfg(target_os = "linux")]
+    fn refuse_large_pages(&self) {
+        // Where there are none, none are refused.
+        let _ = self.map.advise(Advice::NoHugePage);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    const fn refuse_large_pages(&self) {}
+
     /// Asks the system for what is not in use yet up to `end`, at once, which is cheaper than page by page. Tells whether
     /// it has that much; a system that cannot be asked gives it page by page, as it is used.
     #[cfg(target_os = "linux")]
     fn populate(&self, end: usize) -> bool {
-        use memmap2::Advice;
-        use std::io::ErrorKind;
-
         // Those that are in use as a whole: half a large page would be memory that nobody uses.
         let large = (end - self.used.start) / LARGE_PAGE * LARGE_PAGE;
         if large > 0 {
@@ -112,6 +125,42 @@ mod tests {
             (pages.used.start, pages.map.len() / PAGE)
         };
         assert_eq!([LARGE_PAGE / 4, LARGE_PAGE - PAGE].map(small), [(0, 256), (0, 512)]);
+    }
+
+    /// What the system has been told of the memory at this address; `None` where it does not say or has no large pages.
+    #[cfg(target_os = "linux")]
+    fn told(address: usize) -> Option<Vec<String>> {
+        use std::fs;
+
+        fs::metadata("/sys/kernel/mm/transparent_hugepage").ok()?;
+        let maps = fs::read_to_string("/proc/self/smaps").ok()?;
+        let holds_it = |line: &&str| {
+            let ends = line.split(' ').next().and_then(|range| range.split_once('-'));
+            let ends = ends.map(|(from, to)| [from, to].map(|end| usize::from_str_radix(end, 16)));
+            matches!(ends, Some([Ok(from), Ok(to)]) if (from..to).contains(&address))
+        };
+        let flags = maps.lines().skip_while(|line| !holds_it(line)).find_map(|line| line.strip_prefix("VmFlags:"))?;
+        Some(flags.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// Large pages are for what fills them, and for nothing else.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn ask_for_large_pages_only_where_they_fill_them() {
+        let mut pages = Pages::zeros(LARGE_PAGE + PAGE).expect("there is memory");
+        let parts = |pages: &Pages| {
+            let part = |part: usize| {
+                let flags = told(begin(pages) + part * LARGE_PAGE)?;
+                Some(["hg", "nh"].map(|flag| flags.iter().any(|other| other == flag)))
+            };
+            [part(0), part(1)]
+        };
+        let (asked, refused) = (Some([true, false]), Some([false, true]));
+        if let before @ [Some(_), _] = parts(&pages) {
+            assert_eq!(before, [asked, refused]);
+            assert!(pages.lengthen(2 * LARGE_PAGE));
+            assert_eq!(parts(&pages), [asked, asked]);
+        }
     }
 
     #[test]

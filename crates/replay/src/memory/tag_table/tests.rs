@@ -218,18 +218,44 @@ fn large_ones_grow_where_they_are() {
     assert_eq!((moves.len(), moves.iter().filter(|moved| **moved).count()), (22, 4));
 }
 
-/// What is dead is not carried along, and what has gone beyond the last home still has room.
-#[test]
-fn grows_in_place_with_what_is_dead_and_what_lies_beyond() {
-    let mut table = filled(5_000);
-    let last = |number| Tag { high: u64::MAX - (u64::from(number) << 32), low: number };
-    (0..100).for_each(|number| table.add(last(number / 20 * 20 + number), Position::of(14)));
-    table.drop_slots([Position::of(0), Position::of(3)].into_iter().collect());
+/// Grows where it is, with everything that it holds.
+fn grow_in_place(mut table: TagTable) {
     let (before, homes, place) = (held(&table), table.homes, table.lines.all().as_ptr());
     table.grow().expect("there is memory");
     assert!(table.homes > homes && table.lines.all().as_ptr() == place, "it has grown in place");
     assert!(is_in_order(&table) && table.dead.is_empty());
     assert_eq!(held(&table), before);
+    assert!(table.lines.all().len() >= table.homes + TagTable::SLACK);
+}
+
+/// What is dead is not carried along, and what has gone far beyond the last home still has room.
+#[test]
+fn grows_in_place_with_what_is_dead_and_what_lies_beyond() {
+    let mut table = filled(5_000);
+    (0..600).for_each(|number| table.add(Tag { high: u64::MAX, low: number }, Position::of(14)));
+    table.drop_slots([Position::of(0), Position::of(3)].into_iter().collect());
+    assert!(table.used() > table.homes + 64, "more lines than a page has lie beyond");
+    grow_in_place(table);
+}
+
+/// Every home has a line, though nobody has come to the last ones.
+#[test]
+fn grows_in_place_when_the_last_homes_are_empty() {
+    let low = (0..5_000).map(|number| (Tag { high: spread(number).high / 2, low: number }, Position::of(1)));
+    let table = table_of(low);
+    assert!(table.used() + 64 < table.homes, "more lines than a page has are empty");
+    grow_in_place(table);
+}
+
+#[test]
+fn uses_lines_up_to_the_last_tag() {
+    let mut table = filled(0);
+    assert_eq!(table.used(), 0);
+    for (number, used) in [(0, 1), (0, 1), (0, 1), (0, 1), (0, 1), (0, 2), (1 << 31, 3), (u32::MAX, 4)] {
+        let tag = Tag { high: u64::from(number) << 32, low: u32::try_from(table.len).expect("few") };
+        table.add(tag, Position::of(2));
+        assert_eq!(table.used(), used);
+    }
 }
 
 /// A position that is wanted again is cleared first: what was dropped does not come back to life.
