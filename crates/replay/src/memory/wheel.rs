@@ -292,6 +292,8 @@ mod tests {
         let layout = Layout { width: 7 };
         assert_eq!([0, 7, 8, 14].map(|time| layout.first(at(time))), [-1, 0, 1, 1]);
         assert_eq!([-2, -1, 10, 11].map(|slot| is_within(-1, slot)), [false, true, true, false]);
+        // The ends of time are not beside each other.
+        assert!(!is_within(i64::MAX - 5, i64::MIN + 3) && is_within(i64::MAX - 5, i64::MAX));
         assert_eq!((layout.last_second(-1), layout.last_second(11)), (at(-1), at(83)));
     }
 
