@@ -1,7 +1,6 @@
 //! Memory for the lines of a large table, by the page and straight from the system.
 
-#[cfg(target_os = "linux")]
-use std::io::ErrorKind;
+use std::io;
 use std::ops::Range;
 
 #[cfg(target_os = "linux")]
@@ -23,16 +22,21 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// At least `bytes` bytes of zeros, whole pages of them, with room for as many more.
+    /// At least `bytes` bytes of zeros, whole pages of them, with room for as many more where the system gives it.
     pub(super) fn zeros(bytes: usize) -> Result<Self, NoMemory> {
+        // What is only spoken for is not to count as promised.
+        Self::of(bytes, |length| MmapOptions::new().len(length).no_reserve_swap().map_anon())
+    }
+
+    fn of(bytes: usize, map: impl Fn(usize) -> io::Result<MmapMut>) -> Result<Self, NoMemory> {
         let bytes = bytes.checked_next_multiple_of(PAGE).ok_or(NoMemory)?;
         let room = bytes.checked_mul(2).ok_or(NoMemory)?;
         // What grows beyond a large page moves, and then begins with one from the start.
         let (room, before) = if bytes < LARGE_PAGE { (room.min(LARGE_PAGE), 0) } else { (room, LARGE_PAGE) };
         let length = room.checked_add(before).ok_or(NoMemory)?;
-        // What is only spoken for is not to count as promised.
-        let map = MmapOptions::new().len(length).no_reserve_swap().map_anon().map_err(|_| NoMemory)?;
-        let begin = if before == 0 { 0 } else { map.as_ptr().addr().wrapping_neg() % LARGE_PAGE };
+        // Where addresses are counted like memory, room may be refused where memory is not.
+        let map = map(length).or_else(|_| map(bytes)).map_err(|_| NoMemory)?;
+        let begin = if map.len() < length || before == 0 { 0 } else { map.as_ptr().addr().wrapping_neg() % LARGE_PAGE };
         let mut pages = Self { map, used: begin..begin };
         pages.refuse_large_pages();
         if pages.lengthen(bytes) { Ok(pages) } else { Err(NoMemory) }
@@ -80,7 +84,7 @@ impl Pages {
         let more = end.saturating_sub(self.used.end);
         match self.map.advise_range(Advice::PopulateWrite, self.used.end, more) {
             Ok(()) => true,
-            Err(fault) => fault.kind() != ErrorKind::OutOfMemory,
+            Err(fault) => fault.kind() != io::ErrorKind::OutOfMemory,
         }
     }
 
@@ -160,6 +164,20 @@ mod tests {
             assert_eq!(before, [asked, refused]);
             assert!(pages.lengthen(2 * LARGE_PAGE));
             assert_eq!(parts(&pages), [asked, asked]);
+        }
+    }
+
+    #[test]
+    fn do_without_room_where_the_system_gives_none() {
+        for bytes in [10 * PAGE, 3 * LARGE_PAGE] {
+            let at_most = |length| {
+                let map = || MmapOptions::new().len(length).map_anon();
+                if length <= bytes { map() } else { Err(io::ErrorKind::OutOfMemory.into()) }
+            };
+            let mut pages = Pages::of(bytes, at_most).expect("there is memory");
+            pages.bytes_mut().fill(7);
+            assert_eq!((pages.bytes().len(), pages.lengthen(bytes + 1)), (bytes, false));
+            assert_eq!(Pages::of(bytes + 1, at_most).err(), Some(NoMemory));
         }
     }
 
