@@ -89,8 +89,8 @@
 //!
 //! # Arithmetic
 //!
-//! A key is a SHA-256 hash already. SipHash-1-3 with a secret of the process makes 128 bits of it: 32 choose the shard,
-//! the 96 others are kept. So nobody outside can make keys that collide or crowd one place, and with *n* live entries an
+//! A key has 96 bytes. SipHash-1-3 with a secret of the process makes 128 bits of them: 32 choose the shard, the 96
+//! others are kept. So nobody outside can make keys that collide or crowd one place, and with *n* live entries an
 //! honest proof is wrongly refused with a probability of at most *n* · 2^-96, less what the shard tells apart: with ten
 //! million entries in 64 shards, 2^-78. A replay is never missed: equal keys have equal hashes.
 //!

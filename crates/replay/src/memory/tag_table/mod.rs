@@ -36,7 +36,7 @@ pub(super) enum Found {
 }
 
 /// Open addressing by lines of [`CELLS`] tags: a tag lies in the first line, from its home on, that had room for it.
-/// Each line knows how far from home its tags lie, so a search nearly always reads one line.
+/// Each line knows how far from home its tags lie, so a search seldom goes beyond the two lines that it reads at once.
 ///
 /// What is dropped with its slot stays where it is, dead, until another tag takes its cell or the slot's position is
 /// wanted again.
@@ -153,6 +153,11 @@ impl TagTable {
     /// Marks the line `at` anew and moves its tags closer to their homes, all lines before it being in order.
     fn put_in_order(&mut self, at: usize, marks: &NewMarks) {
         self.line_mut(at).mark_anew(marks);
+        self.move_strangers(at);
+    }
+
+    /// Moves the tags of the line `at` that are at home elsewhere to the first room from their homes on.
+    fn move_strangers(&mut self, at: usize) {
         for cell in self.line(at).strangers(at, self.homes) {
             let (tag, slot) = self.line(at).get(cell);
             self.line_mut(at).clear(cell);
@@ -229,12 +234,7 @@ impl TagTable {
         self.lines.all_mut().iter_mut().for_each(|line| Line(line).mark_anew(&marks));
         (self.homes, self.dead) = (homes, Positions::default());
         for at in (0..self.lines.all().len()).rev() {
-            for cell in self.line(at).strangers(at, homes) {
-                let (tag, slot) = self.line(at).get(cell);
-                self.line_mut(at).clear(cell);
-                let vacancy = self.room(tag).unwrap_or(Vacancy { tag, line: at, cell });
-                self.put(vacancy, slot);
-            }
+            self.move_strangers(at);
         }
     }
 
